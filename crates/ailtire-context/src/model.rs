@@ -1,0 +1,98 @@
+//! What a build context is: a sorted list, nothing copied.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ailtire_events::Diagnostic;
+use ailtire_tree::Digest;
+
+/// A virtual build context.
+#[derive(Debug, Clone)]
+pub struct BuildContext {
+    /// Every entry but the root, parents before their children, compared part by part (so that
+    /// `/` sorts before every other character), as BuildKit's file sync wants them.
+    pub entries: Vec<ContextEntry>,
+    /// The Dockerfile.
+    pub dockerfile: Dockerfile,
+    /// Warnings: links that dangle, special files that were skipped.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// One entry of a build context. Its owner is always 0:0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContextEntry {
+    /// Path in the context, `/` between its parts, no slash at either end.
+    pub path: Box<str>,
+    /// Permission bits (no type bits); 0o777 for symbolic links.
+    pub mode: u32,
+    /// What it is.
+    pub content: Content,
+}
+
+/// What an entry of a build context is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A directory.
+    Directory,
+    /// A symbolic link; `target` as it is written.
+    Symlink {
+        /// Where it leads.
+        target: Box<str>,
+    },
+    /// A file of the source tree.
+    File {
+        /// Path relative to the application root.
+        source: Box<str>,
+        /// Size in bytes of the content that has this digest.
+        size: u64,
+        /// Digest of its content.
+        digest: Digest,
+    },
+    /// A file that is made, not found.
+    Generated {
+        /// Its content.
+        bytes: Arc<[u8]>,
+        /// Digest of its content.
+        digest: Digest,
+    },
+}
+
+/// The Dockerfile of an image, and what it says about other images.
+#[derive(Debug, Clone)]
+pub struct Dockerfile {
+    /// Where it stands, relative to the application root.
+    pub source: String,
+    /// The text that is built: the file's, and the definition's default command if that applies.
+    pub text: Arc<str>,
+    /// Digest of `text`.
+    pub digest: Digest,
+    /// Images that the build reads, each once, in the order of their first mention. Names of
+    /// stages, `scratch`, and references that can't be known before the build are left out.
+    pub bases: Vec<Base>,
+    /// Names that `ARG` declares anywhere; other build arguments change nothing.
+    pub declared_arguments: BTreeSet<String>,
+}
+
+/// An image that a Dockerfile names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    /// The reference after expanding variables, as written otherwise.
+    pub reference: String,
+    /// Line of the first mention, counted from 1.
+    pub line: u32,
+    /// Where it is named.
+    pub kind: BaseKind,
+    /// `--platform` of a `FROM`, expanded.
+    pub platform: Option<String>,
+}
+
+/// Where a Dockerfile names an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BaseKind {
+    /// `FROM`.
+    From,
+    /// `COPY --from=` or `ADD --from=`.
+    CopyFrom,
+    /// `RUN --mount=from=`.
+    MountFrom,
+}

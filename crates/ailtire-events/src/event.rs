@@ -1,0 +1,233 @@
+//! What a run does, one value after the other.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Diagnostic, DirtyReason};
+
+/// One thing that happened in a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Milliseconds since the Unix epoch.
+    pub timestamp: u64,
+    /// Milliseconds since the run began.
+    pub elapsed: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// Which output of a build step a line comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// How far a build step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepState {
+    /// It runs.
+    Started,
+    /// It ended well.
+    Completed,
+    /// It did not have to run.
+    Cached,
+    /// It failed.
+    Failed,
+}
+
+/// Why the build of an image failed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BuildFailure {
+    /// What the engine said, or what went wrong before it could say anything.
+    pub message: String,
+    /// The Dockerfile, relative to the application root.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dockerfile: Option<String>,
+    /// The line of the Dockerfile whose step failed, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub line: Option<u32>,
+    /// The name of the failed step, as the engine gives it (`[2/3] RUN npm ci`).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub step: Option<String>,
+    /// The exit code of the failed command.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub exit_code: Option<i32>,
+    /// The whole log of the failed step.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub log: String,
+    /// Where the image is defined (`api/Shop/deploy/build.js:3:5`).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub definition: Option<String>,
+    /// What to do next.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub help: Option<String>,
+}
+
+/// What became of one image at the end of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageSummary {
+    /// Id of the image in the engine.
+    pub image_id: String,
+    /// Fingerprint of its inputs.
+    pub fingerprint: String,
+}
+
+/// The counts at the end of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Summary {
+    /// Images that needed nothing.
+    pub fresh: usize,
+    /// Images that were built.
+    pub built: usize,
+    /// Images that only got their references.
+    pub tagged: usize,
+    /// Images whose build failed.
+    pub failed: usize,
+    /// Images that were not tried because one that they need failed, or the run stopped before.
+    pub skipped: usize,
+    /// Images whose build was cancelled.
+    pub cancelled: usize,
+    /// Bytes of build context, Dockerfiles and protocol that were sent to the engine for builds.
+    pub bytes_sent: u64,
+    /// Milliseconds that the run took.
+    pub duration: u64,
+}
+
+/// What happened. `image` is always an image's first reference.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum EventKind {
+    /// Another run in this application has the lock; this one waits for it.
+    WaitingForLock {
+        /// What the other run said of itself (process id, command).
+        holder: String,
+    },
+    /// Something about the definitions or the state.
+    Diagnostic {
+        /// The finding.
+        diagnostic: Diagnostic,
+    },
+    /// The images that the run looks at, after planning.
+    PlanReady {
+        /// Images in the selection, with what they need.
+        images: usize,
+        /// Those that have to be built, as far as is known before building.
+        dirty: usize,
+    },
+    /// An image needs nothing.
+    ImageFresh {
+        /// The image.
+        image: String,
+        /// Its id in the engine.
+        image_id: String,
+    },
+    /// An image has to be built, and why.
+    ImageDirty {
+        /// The image.
+        image: String,
+        /// All reasons, root causes first.
+        reasons: Vec<DirtyReason>,
+    },
+    /// An image had only to be given its references.
+    ImageTagged {
+        /// The image.
+        image: String,
+        /// Its references.
+        references: Vec<String>,
+    },
+    /// A base image is fetched by the engine.
+    Pulling {
+        /// The reference.
+        reference: String,
+    },
+    /// A build began.
+    BuildStarted {
+        /// The image.
+        image: String,
+    },
+    /// A step of a build began or ended.
+    BuildStep {
+        /// The image.
+        image: String,
+        /// The step, as the engine names it.
+        step: String,
+        /// How far it is.
+        state: StepState,
+    },
+    /// Output of a build step.
+    BuildLog {
+        /// The image.
+        image: String,
+        /// The step, as the engine names it.
+        step: String,
+        /// Where it was written.
+        stream: LogStream,
+        /// The text; may be part of a line.
+        text: String,
+    },
+    /// More of the build context was sent.
+    BytesSent {
+        /// The image.
+        image: String,
+        /// Bytes sent for this build so far.
+        bytes: u64,
+    },
+    /// A build ended well.
+    BuildFinished {
+        /// The image.
+        image: String,
+        /// All its references.
+        references: Vec<String>,
+        /// Its id in the engine.
+        image_id: String,
+        /// Fingerprint of its inputs.
+        fingerprint: String,
+        /// Milliseconds that the build took.
+        duration: u64,
+        /// Bytes that were sent for it.
+        bytes_sent: u64,
+    },
+    /// A build failed.
+    BuildFailed {
+        /// The image.
+        image: String,
+        /// Why.
+        failure: BuildFailure,
+    },
+    /// An image was not tried.
+    ImageSkipped {
+        /// The image.
+        image: String,
+        /// The image that it needs and that failed; absent where the run stopped before it.
+        because: Option<String>,
+    },
+    /// A build was cancelled.
+    BuildCancelled {
+        /// The image.
+        image: String,
+    },
+    /// The run ended.
+    RunFinished {
+        /// What became of the images.
+        summary: Summary,
+    },
+}
+
+/// Takes the events of a run.
+pub trait EventSink: Send + Sync {
+    /// Takes one event; called from any thread.
+    fn emit(&self, kind: EventKind);
+}
+
+/// Drops every event.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NullSink;
+
+impl EventSink for NullSink {
+    fn emit(&self, _kind: EventKind) {}
+}
