@@ -17,6 +17,9 @@ use crate::path::{file_name, join, parent};
 /// How often a file that changes while it is read is tried again.
 const READ_ATTEMPTS: usize = 5;
 
+/// How much of a file is read at once, in bytes.
+const READ_BUFFER: usize = 64 * 1024;
+
 /// How many symbolic links a path may lead through, as Linux has it.
 const LINK_LIMIT: usize = 40;
 
@@ -32,7 +35,10 @@ pub struct ReadError {
 
 impl ReadError {
     fn new(path: impl Into<String>, error: &dyn std::fmt::Display) -> Self {
-        Self { path: path.into(), message: error.to_string() }
+        Self {
+            path: path.into(),
+            message: error.to_string(),
+        }
     }
 }
 
@@ -125,7 +131,11 @@ impl Tree {
 
     /// The absolute path of `path`.
     pub fn absolute(&self, path: &str) -> PathBuf {
-        if path.is_empty() { self.root.clone() } else { self.root.join(path) }
+        if path.is_empty() {
+            self.root.clone()
+        } else {
+            self.root.join(path)
+        }
     }
 
     /// What was done so far.
@@ -146,7 +156,10 @@ impl Tree {
         &'tree self,
         directory: &'tree Directory,
     ) -> Result<&'tree Listing, &'tree ReadError> {
-        directory.listing.get_or_init(|| self.read_directory(directory)).as_ref()
+        directory
+            .listing
+            .get_or_init(|| self.read_directory(directory))
+            .as_ref()
     }
 
     /// Lists, in parallel, every directory whose name `descend` agrees to.
@@ -162,7 +175,9 @@ impl Tree {
         directory: &'scope Directory,
         descend: &'scope (dyn Fn(&str) -> bool + Sync),
     ) {
-        let Ok(listing) = self.list(directory) else { return };
+        let Ok(listing) = self.list(directory) else {
+            return;
+        };
         for entry in &listing.entries {
             if let Some(child) = entry.directory()
                 && descend(entry.name())
@@ -190,11 +205,15 @@ impl Tree {
 
     /// Whether a regular file is at `path`.
     pub fn is_file(&self, path: &str) -> bool {
-        self.find(path).is_some_and(|(_, entry)| entry.kind() == EntryKind::File)
+        self.find(path)
+            .is_some_and(|(_, entry)| entry.kind() == EntryKind::File)
     }
 
     /// The directory to start from for `path`, and what remains to walk.
-    fn start<'tree, 'path>(&'tree self, path: &'path str) -> Option<(&'tree Directory, &'path str)> {
+    fn start<'tree, 'path>(
+        &'tree self,
+        path: &'path str,
+    ) -> Option<(&'tree Directory, &'path str)> {
         if path != ".." && !path.starts_with("../") {
             return Some((&self.top, path));
         }
@@ -230,7 +249,6 @@ impl Tree {
             }
             match self.find(&next) {
                 _ if self.directory(&next).is_some() => done = next,
-                None => return Ok(Resolved::Missing),
                 Some((directory, entry)) if entry.kind() == EntryKind::Symlink => {
                     links += 1;
                     if links > LINK_LIMIT {
@@ -248,7 +266,7 @@ impl Tree {
                     }
                 }
                 Some(_) if pending.is_empty() => done = next,
-                Some(_) => return Ok(Resolved::Missing),
+                Some(_) | None => return Ok(Resolved::Missing),
             }
         }
         Ok(Resolved::Inside(done))
@@ -352,7 +370,8 @@ impl Tree {
             if before == after && bytes == after.size {
                 let digest = Digest::from(hasher.finalize());
                 if is_settled(&after, now) {
-                    self.index.learn(parent(path), file_name(path), after, digest);
+                    self.index
+                        .learn(parent(path), file_name(path), after, digest);
                 }
                 return Ok(*entry.measured.get_or_init(|| (after, digest)));
             }
@@ -374,7 +393,9 @@ impl Tree {
 
     /// Looks at `path` without listing anything that was not listed yet.
     fn peek(&self, path: &str) -> Peek<'_> {
-        let Some((mut directory, rest)) = self.start(path) else { return Peek::Gone };
+        let Some((mut directory, rest)) = self.start(path) else {
+            return Peek::Gone;
+        };
         for part in rest.split('/').filter(|part| !part.is_empty()) {
             match directory.listing.get() {
                 None => return Peek::Unknown,
@@ -408,7 +429,9 @@ impl Tree {
             }
             let Ok(name) = raw_name.to_str() else {
                 use std::os::unix::ffi::OsStringExt;
-                listing.unusable.push(std::ffi::OsString::from_vec(raw_name.to_bytes().to_vec()));
+                listing
+                    .unusable
+                    .push(std::ffi::OsString::from_vec(raw_name.to_bytes().to_vec()));
                 continue;
             };
             // A name that vanished between the two calls is one that is not there.
@@ -450,7 +473,12 @@ fn entry_of(directory: &Directory, name: &str, stat: &rustix::fs::Stat) -> Entry
 }
 
 // The field types of `stat` differ between platforms; on some of them a conversion is the identity.
-#[allow(clippy::useless_conversion, clippy::cast_sign_loss, clippy::unnecessary_cast)]
+#[allow(
+    clippy::useless_conversion,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    clippy::unnecessary_cast
+)]
 fn convert_stat(stat: &rustix::fs::Stat) -> Stat {
     let nanoseconds = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000) + rest;
     Stat {
@@ -473,7 +501,7 @@ fn stat_of(file: &File) -> io::Result<Stat> {
 }
 
 fn read_all(file: &mut File, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
-    let mut buffer = [0; 64 * 1024];
+    let mut buffer = vec![0; READ_BUFFER];
     let mut total = 0;
     loop {
         match file.read(&mut buffer) {
@@ -507,5 +535,9 @@ fn relative_to(root: &Path, path: &Path) -> Option<String> {
 }
 
 fn reversed_parts(path: &str) -> Vec<String> {
-    path.split('/').rev().filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect()
+    path.split('/')
+        .rev()
+        .filter(|part| !part.is_empty() && *part != ".")
+        .map(str::to_owned)
+        .collect()
 }
