@@ -61,6 +61,8 @@ pub enum DirtyReason {
         /// Version of this program.
         new: u32,
     },
+    /// Its inputs changed, and what they were is not recorded any more.
+    InputsChanged,
     /// The Dockerfile changed.
     Dockerfile {
         /// Its path, relative to the application root.

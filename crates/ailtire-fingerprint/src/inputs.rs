@@ -62,22 +62,6 @@ impl ImageInputs<'_> {
         hasher.finish()
     }
 
-    /// The fingerprint of an image with this `key` on these `bases` (reference and identity).
-    pub fn fingerprint(&self, key: Digest, bases: &[(String, BaseIdentity)]) -> Digest {
-        let mut hasher = FieldHasher::new("ailtire image fingerprint");
-        hasher.bytes(key.as_bytes());
-        hasher.list(&self.settings.references);
-        hasher.number(bases.len() as u64);
-        for (reference, identity) in bases {
-            hasher.bytes(reference.as_bytes());
-            match identity {
-                BaseIdentity::Built(fingerprint) => hasher.bytes(fingerprint.as_bytes()),
-                BaseIdentity::External(id) => hasher.optional(id.as_deref()),
-            }
-        }
-        hasher.finish()
-    }
-
     /// The same inputs as plain data, to be kept and compared later.
     pub fn record(&self) -> RecordedInputs {
         let arguments = self.relevant_arguments();
@@ -116,6 +100,23 @@ impl ImageInputs<'_> {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect()
     }
+}
+
+/// The fingerprint of an image with this `key` and these `references`, built on these `bases`
+/// (reference and identity, in the order of the Dockerfile).
+pub fn fingerprint(key: Digest, references: &[String], bases: &[(String, BaseIdentity)]) -> Digest {
+    let mut hasher = FieldHasher::new("ailtire image fingerprint");
+    hasher.bytes(key.as_bytes());
+    hasher.list(references);
+    hasher.number(bases.len() as u64);
+    for (reference, identity) in bases {
+        hasher.bytes(reference.as_bytes());
+        match identity {
+            BaseIdentity::Built(fingerprint) => hasher.bytes(fingerprint.as_bytes()),
+            BaseIdentity::External(id) => hasher.optional(id.as_deref()),
+        }
+    }
+    hasher.finish()
 }
 
 fn hash_entry(hasher: &mut FieldHasher, entry: &ContextEntry) {

@@ -1,1 +1,33 @@
-//! Placeholder.
+//! Build an ailtire application: plan, schedule, report.
+//!
+//! [`Application::open`] walks the source tree and evaluates the definitions.
+//! [`Application::plan`] says what has to be built and why, with no engine;
+//! [`Application::build`] brings an engine up to date. What happens on the way is told to an
+//! [`EventSink`]. This library prints nothing and never exits.
+
+mod application;
+mod build;
+mod check;
+mod clean;
+mod context;
+mod error;
+mod graph;
+mod plan;
+mod schedule;
+mod selection;
+mod settings;
+
+pub use ailtire_docker::{EndpointOptions, Engine, EngineError};
+pub use ailtire_events::{Diagnostic, EventKind, EventSink};
+pub use ailtire_manifest::find_root;
+pub use application::{Access, Application, OpenOptions};
+pub use build::{BuildOptions, BuiltReference, Outcome};
+pub use check::check;
+pub use clean::CleanReport;
+pub use context::{ContextReport, ListedEntry};
+pub use error::Error;
+pub use graph::{Edge, ImageGraph};
+pub use plan::{Action, Plan, PlanOptions, PlannedBase, PlannedImage};
+pub use schedule::{JobResult, schedule};
+pub use selection::Selection;
+pub use tokio_util::sync::CancellationToken;

@@ -1,0 +1,488 @@
+//! Brings an engine up to date with an application's images.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use ailtire_docker::{BuildError, BuildRequest, Engine, SecretValueSource};
+use ailtire_events::{
+    BuildFailure, DirtyReason, EventKind, EventSink, ImageSummary, Summary,
+};
+use ailtire_fingerprint::{
+    BaseIdentity, FORMAT, ImageInputs, Record, RecordedBase, Records,
+};
+use ailtire_manifest::SecretSource;
+use ailtire_tree::Digest;
+use serde::Serialize;
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+
+use crate::plan::{Action, Plan, PlanOptions, PlannedBase, PlannedImage};
+use crate::schedule::{JobResult, Limits, schedule};
+use crate::{Application, Error};
+
+/// How to build.
+#[derive(Debug, Clone, Default)]
+pub struct BuildOptions {
+    /// What to build.
+    pub plan: PlanOptions,
+    /// How many images may be built at once; 0: as many as the machine has processors.
+    pub jobs: usize,
+    /// Whether images that don't need a failed one are still built.
+    pub keep_going: bool,
+    /// Whether the engine must not use its cache.
+    pub no_cache: bool,
+    /// Whether base images from elsewhere are fetched again first.
+    pub pull: bool,
+    /// Whether only to say what would be done.
+    pub dry_run: bool,
+}
+
+/// One reference of an image that is up to date.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BuiltReference {
+    /// Id of the image in the engine.
+    pub image_id: String,
+    /// Fingerprint of its inputs.
+    pub fingerprint: String,
+}
+
+/// What a run came to.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Every reference that is up to date.
+    pub references: BTreeMap<String, BuiltReference>,
+    /// The counts.
+    pub summary: Summary,
+    /// Whether the run was cancelled.
+    pub cancelled: bool,
+}
+
+/// An image that is up to date.
+#[derive(Debug, Clone)]
+struct Ready {
+    image_id: String,
+    fingerprint: Digest,
+    how: How,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Fresh,
+    Tagged,
+    Built { bytes_sent: u64 },
+}
+
+impl Application {
+    /// Brings the images of `options` up to date in `engine`.
+    ///
+    /// Failed builds are in the outcome, and were told to `sink`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] where the run could not even plan, or the engine can't be used.
+    pub async fn build(
+        &self,
+        options: &BuildOptions,
+        engine: &Engine,
+        sink: &dyn EventSink,
+        cancel: &CancellationToken,
+    ) -> Result<Outcome, Error> {
+        let begin = Instant::now();
+        let records = self.state.records(engine.describe())?;
+        if let Some(lock) = &self.lock
+            && let Err(source) = records.tidy(lock)
+        {
+            let path = self.state.path().to_owned();
+            return Err(Error::Io { action: "write", path, source });
+        }
+        let mut store = engine.images().await?;
+        if options.pull {
+            self.pull_bases(options, engine, sink).await?;
+            store = engine.images().await?;
+        }
+        let plan =
+            self.plan(&options.plan, &records, Some(&store)).map_err(Error::Definitions)?;
+        self.save()?;
+        announce(&plan, sink);
+        if options.dry_run {
+            let dirty = plan.dirty();
+            let fresh = plan.images.len() - dirty;
+            let duration = milliseconds(begin);
+            let summary = Summary { fresh, skipped: dirty, duration, ..Summary::default() };
+            return Ok(Outcome { summary, ..Outcome::default() });
+        }
+        let run = Run {
+            application: self,
+            plan: &plan,
+            options,
+            engine,
+            sink,
+            records: &records,
+            ready: plan.images.iter().map(|_| OnceLock::new()).collect(),
+            pulled: Mutex::default(),
+        };
+        let results = run.all(cancel).await;
+        let mut outcome = run.conclude(results, cancel.is_cancelled());
+        outcome.summary.duration = milliseconds(begin);
+        sink.emit(EventKind::RunFinished { summary: outcome.summary });
+        Ok(outcome)
+    }
+
+    /// Fetches again every base from elsewhere that the selection needs.
+    async fn pull_bases(
+        &self,
+        options: &BuildOptions,
+        engine: &Engine,
+        sink: &dyn EventSink,
+    ) -> Result<(), Error> {
+        let graph = self.graph();
+        let order = graph
+            .in_order(&options.plan.images, &self.definitions)
+            .map_err(Error::Definitions)?;
+        let bases = order.iter().flat_map(|&image| graph.dockerfiles[image].iter());
+        let bases = bases.flat_map(|dockerfile| &dockerfile.bases);
+        let external: BTreeMap<_, _> = bases
+            .filter(|base| graph.builder(&base.reference).is_none())
+            .map(|base| (&base.reference, &base.platform))
+            .collect();
+        for (reference, platform) in external {
+            sink.emit(EventKind::Pulling { reference: reference.clone() });
+            engine.pull(reference, platform.as_deref()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells what the plan says, image by image.
+fn announce(plan: &Plan, sink: &dyn EventSink) {
+    for diagnostic in &plan.diagnostics {
+        sink.emit(EventKind::Diagnostic { diagnostic: diagnostic.clone() });
+    }
+    sink.emit(EventKind::PlanReady { images: plan.images.len(), dirty: plan.dirty() });
+    for image in &plan.images {
+        match (&image.action, &image.record) {
+            (Action::Fresh, Some(record)) => sink.emit(EventKind::ImageFresh {
+                image: image.reference.clone(),
+                image_id: record.image_id.clone(),
+            }),
+            (action, _) => sink.emit(EventKind::ImageDirty {
+                image: image.reference.clone(),
+                reasons: action.reasons().to_vec(),
+            }),
+        }
+    }
+}
+
+/// One run over a plan.
+struct Run<'run> {
+    application: &'run Application,
+    plan: &'run Plan,
+    options: &'run BuildOptions,
+    engine: &'run Engine,
+    sink: &'run dyn EventSink,
+    records: &'run Records,
+    ready: Vec<OnceLock<Ready>>,
+    /// Ids of bases that this run fetched; each is fetched once, whoever asks first.
+    pulled: Mutex<HashMap<String, Arc<OnceCell<Option<String>>>>>,
+}
+
+impl Run<'_> {
+    async fn all(&self, cancel: &CancellationToken) -> Vec<JobResult<Ready, BuildError>> {
+        let images = self.plan.images.iter();
+        let dependencies: Vec<Vec<usize>> = images
+            .map(|image| image.bases.iter().filter_map(|base| base.image).collect())
+            .collect();
+        let processors = || std::thread::available_parallelism().map_or(1, Into::into);
+        let jobs = if self.options.jobs == 0 { processors() } else { self.options.jobs };
+        let limits = Limits { jobs, keep_going: self.options.keep_going };
+        schedule(&dependencies, limits, cancel, |position| self.one(position)).await
+    }
+
+    async fn one(&self, position: usize) -> Result<Ready, BuildError> {
+        let image = &self.plan.images[position];
+        let result = match (&image.action, &image.record) {
+            (Action::Fresh, Some(record)) => self.keep(image, record),
+            (Action::Tag(_), Some(record)) => self.tag(image, record).await,
+            _ => self.build_if_needed(image).await,
+        };
+        match result {
+            Ok(ready) => Ok(self.ready[position].get_or_init(|| ready).clone()),
+            Err(error) => {
+                self.report_failure(image, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// A fresh image: nothing to do, but its fingerprint may be another one by now.
+    fn keep(&self, image: &PlannedImage, record: &Record) -> Result<Ready, BuildError> {
+        let fingerprint = self.fingerprint(image, &self.base_ids(image));
+        if fingerprint != record.fingerprint {
+            self.records
+                .update(Record { fingerprint, ..record.clone() })
+                .map_err(|error| unrecorded(image, &error))?;
+        }
+        Ok(Ready { image_id: record.image_id.clone(), fingerprint, how: How::Fresh })
+    }
+
+    async fn tag(&self, image: &PlannedImage, record: &Record) -> Result<Ready, BuildError> {
+        for reference in &image.settings.references {
+            self.engine.tag(&record.image_id, reference).await?;
+        }
+        let fingerprint = self.fingerprint(image, &self.base_ids(image));
+        let references = image.settings.references.clone();
+        self.records
+            .update(Record { fingerprint, references: references.clone(), ..record.clone() })
+            .map_err(|error| unrecorded(image, &error))?;
+        self.sink.emit(EventKind::ImageTagged { image: image.reference.clone(), references });
+        Ok(Ready { image_id: record.image_id.clone(), fingerprint, how: How::Tagged })
+    }
+
+    async fn build_if_needed(&self, image: &PlannedImage) -> Result<Ready, BuildError> {
+        if let Some(record) = &image.record
+            && image.action.reasons().iter().all(DirtyReason::is_cascade)
+            && self.base_ids(image) == record.bases
+        {
+            self.sink.emit(EventKind::ImageFresh {
+                image: image.reference.clone(),
+                image_id: record.image_id.clone(),
+            });
+            return self.keep(image, record);
+        }
+        self.fetch_bases(image).await;
+        self.build_one(image).await
+    }
+
+    async fn build_one(&self, image: &PlannedImage) -> Result<Ready, BuildError> {
+        let begin = Instant::now();
+        self.sink.emit(EventKind::BuildStarted { image: image.reference.clone() });
+        let log = LogKeeper { sink: self.sink, log: Mutex::default() };
+        let built = self.engine.build(&self.request(image), &log).await?;
+        let bases = self.base_ids(image);
+        let fingerprint = self.fingerprint(image, &bases);
+        let record = Record {
+            format: FORMAT,
+            references: image.settings.references.clone(),
+            key: image.key,
+            fingerprint,
+            bases,
+            image_id: built.image_id.clone(),
+            built_at: milliseconds_since_epoch(),
+        };
+        if let Some(context) = &image.context {
+            let inputs = ImageInputs { context, settings: &image.settings }.record();
+            let reasons = self.final_reasons(image);
+            self.records
+                .put(record, inputs, reasons)
+                .map_err(|error| unrecorded(image, &error))?;
+        }
+        // A log that can't be kept is no reason to fail a build that went well.
+        let _ = self.application.state.write_log(&image.reference, log.text().as_bytes());
+        self.sink.emit(EventKind::BuildFinished {
+            image: image.reference.clone(),
+            references: image.settings.references.clone(),
+            image_id: built.image_id.clone(),
+            fingerprint: fingerprint.to_string(),
+            duration: milliseconds(begin),
+            bytes_sent: built.bytes_sent,
+        });
+        let how = How::Built { bytes_sent: built.bytes_sent };
+        Ok(Ready { image_id: built.image_id, fingerprint, how })
+    }
+
+    /// The reasons of the plan, with what is known now of bases that were built meanwhile.
+    fn final_reasons(&self, image: &PlannedImage) -> Vec<DirtyReason> {
+        let reasons = image.action.reasons().iter().filter_map(|reason| {
+            let DirtyReason::BaseDirty { reference } = reason else { return Some(reason.clone()) };
+            let old = image.record.as_ref()?.bases.iter().find(|base| base.reference == *reference);
+            let old = old.and_then(|base| base.image_id.clone());
+            let new = image.bases.iter().find(|base| base.reference == *reference)?;
+            let new = self.base_id(new);
+            let reference = reference.clone();
+            (old != new).then_some(DirtyReason::BaseChanged { reference, old, new })
+        });
+        reasons.collect()
+    }
+
+    fn request(&self, image: &PlannedImage) -> BuildRequest {
+        let application = self.application;
+        let definition = &application.definitions.images[image.definition];
+        let package = &application.definitions.packages[definition.package];
+        let secrets = definition.secrets.iter().map(|(id, source)| {
+            let source = match source {
+                SecretSource::File(path) => {
+                    SecretValueSource::File(application.tree.absolute(path))
+                }
+                SecretSource::Env(name) => SecretValueSource::Env(name.clone()),
+            };
+            (id.clone(), source)
+        });
+        let context = image.context.clone();
+        BuildRequest {
+            image: image.reference.clone(),
+            references: image.settings.references.clone(),
+            context: context.unwrap_or_else(|| unreachable!("only fresh images have no context")),
+            source_root: application.root().to_owned(),
+            build_arguments: image.settings.build_arguments.clone(),
+            target: image.settings.target.clone(),
+            platforms: image.settings.platforms.clone(),
+            labels: image.settings.labels.clone(),
+            secrets: secrets.collect(),
+            no_cache: self.options.no_cache
+                && self.options.plan.images.contains(&image.definition),
+            context_key: format!(
+                "{}/{}/{}",
+                application.definitions.instance, package.directory, definition.name
+            ),
+        }
+    }
+
+    /// Has the engine fetch the bases from elsewhere that it lacks, so that their ids are known.
+    async fn fetch_bases(&self, image: &PlannedImage) {
+        for base in image.bases.iter().filter(|base| base.image.is_none() && !base.present) {
+            let cell = {
+                let mut pulled = self.pulled.lock().unwrap_or_else(PoisonError::into_inner);
+                Arc::clone(pulled.entry(base.reference.clone()).or_default())
+            };
+            cell.get_or_init(|| async {
+                self.sink.emit(EventKind::Pulling { reference: base.reference.clone() });
+                // The build itself says why, in the words of the step that needs the base.
+                self.engine.pull(&base.reference, base.platform.as_deref()).await.ok()
+            })
+            .await;
+        }
+    }
+
+    /// The id of a base as far as it is known by now.
+    fn base_id(&self, base: &PlannedBase) -> Option<String> {
+        if let Some(position) = base.image {
+            return self.ready[position].get().map(|ready| ready.image_id.clone());
+        }
+        let pulled = self.pulled.lock().unwrap_or_else(PoisonError::into_inner);
+        let pulled = pulled.get(&base.reference).and_then(|cell| cell.get().cloned());
+        pulled.unwrap_or_else(|| base.image_id.clone())
+    }
+
+    fn base_ids(&self, image: &PlannedImage) -> Vec<RecordedBase> {
+        let bases = image.bases.iter().map(|base| RecordedBase {
+            reference: base.reference.clone(),
+            image_id: self.base_id(base),
+        });
+        bases.collect()
+    }
+
+    fn fingerprint(&self, image: &PlannedImage, bases: &[RecordedBase]) -> Digest {
+        let identities: Vec<_> = image
+            .bases
+            .iter()
+            .zip(bases)
+            .map(|(base, recorded)| {
+                let built = base.image.and_then(|position| self.ready[position].get());
+                let identity = match built {
+                    Some(ready) => BaseIdentity::Built(ready.fingerprint),
+                    None => BaseIdentity::External(recorded.image_id.clone()),
+                };
+                (base.reference.clone(), identity)
+            })
+            .collect();
+        ailtire_fingerprint::fingerprint(image.key, &image.settings.references, &identities)
+    }
+
+    fn report_failure(&self, image: &PlannedImage, error: &BuildError) {
+        let definition = &self.application.definitions.images[image.definition];
+        let mut failure = match error {
+            BuildError::Failed(failure) => (**failure).clone(),
+            other => BuildFailure {
+                message: other.to_string(),
+                help: other.help(),
+                ..BuildFailure::default()
+            },
+        };
+        failure.dockerfile = Some(definition.dockerfile.clone());
+        failure.definition = Some(definition.location.to_string());
+        let image = image.reference.clone();
+        self.sink.emit(EventKind::BuildFailed { image, failure });
+    }
+
+    /// Counts, and tells what became of the images that were not tried.
+    fn conclude(&self, results: Vec<JobResult<Ready, BuildError>>, cancelled: bool) -> Outcome {
+        let mut outcome = Outcome { cancelled, ..Outcome::default() };
+        for (planned, result) in self.plan.images.iter().zip(results) {
+            let image = planned.reference.clone();
+            let summary = &mut outcome.summary;
+            match result {
+                JobResult::Done(ready) => {
+                    match ready.how {
+                        How::Fresh => summary.fresh += 1,
+                        How::Tagged => summary.tagged += 1,
+                        How::Built { bytes_sent } => {
+                            summary.built += 1;
+                            summary.bytes_sent += bytes_sent;
+                        }
+                    }
+                    for reference in &planned.settings.references {
+                        let built = BuiltReference {
+                            image_id: ready.image_id.clone(),
+                            fingerprint: ready.fingerprint.to_string(),
+                        };
+                        outcome.references.insert(reference.clone(), built);
+                    }
+                }
+                JobResult::Failed(_) => summary.failed += 1,
+                JobResult::Cancelled => {
+                    summary.cancelled += 1;
+                    self.sink.emit(EventKind::BuildCancelled { image });
+                }
+                JobResult::Skipped { because } => {
+                    summary.skipped += 1;
+                    let because = because.map(|failed| self.plan.images[failed].reference.clone());
+                    self.sink.emit(EventKind::ImageSkipped { image, because });
+                }
+            }
+        }
+        outcome
+    }
+}
+
+/// Passes events on, and keeps the text of the build's log.
+struct LogKeeper<'run> {
+    sink: &'run dyn EventSink,
+    log: Mutex<String>,
+}
+
+impl LogKeeper<'_> {
+    fn text(&self) -> String {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl EventSink for LogKeeper<'_> {
+    fn emit(&self, kind: EventKind) {
+        if let EventKind::BuildLog { text, .. } = &kind {
+            self.log.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
+        }
+        if let EventKind::BuildStep { step, state, .. } = &kind {
+            let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+            log.push_str(&format!("--- {step} ({state:?})\n").to_lowercase());
+        }
+        self.sink.emit(kind);
+    }
+}
+
+fn unrecorded(image: &PlannedImage, error: &std::io::Error) -> BuildError {
+    BuildError::Failed(Box::new(BuildFailure {
+        message: format!("`{}` was built but can't be recorded: {error}", image.reference),
+        help: Some("it is built again next time; look at the permissions of `.ailtire/`".into()),
+        ..BuildFailure::default()
+    }))
+}
+
+fn milliseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn milliseconds_since_epoch() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}

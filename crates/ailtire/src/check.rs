@@ -1,0 +1,66 @@
+//! Every diagnostic of an application, for every environment.
+
+use std::collections::BTreeSet;
+
+use ailtire_events::Diagnostic;
+use rayon::prelude::*;
+
+use crate::Application;
+
+/// Looks at everything that can be looked at without an engine, for every environment that a
+/// definition names and for `default`; each finding once, errors first.
+pub fn check(application: &Application) -> Vec<Diagnostic> {
+    let mut found = Findings::default();
+    found.extend(application.diagnostics().iter().cloned());
+    found.extend(look_at(application));
+    let chosen = application.definitions.environment.clone();
+    for environment in application.definitions.environments() {
+        if environment != chosen {
+            let other = application.in_environment(&environment);
+            found.extend(other.diagnostics().iter().cloned());
+            found.extend(look_at(&other));
+        }
+    }
+    found.list.sort_by_key(|diagnostic| std::cmp::Reverse(diagnostic.severity));
+    found.list
+}
+
+/// What Dockerfiles, contexts and edges of one environment come to.
+fn look_at(application: &Application) -> Vec<Diagnostic> {
+    let definitions = &application.definitions;
+    let graph = application.graph();
+    let all: Vec<_> = (0..definitions.images.len()).collect();
+    let mut found: Vec<_> = all
+        .par_iter()
+        .flat_map_iter(|&image| {
+            let dockerfile = match &graph.dockerfiles[image] {
+                Ok(dockerfile) => dockerfile.clone(),
+                Err(diagnostics) => return diagnostics.clone(),
+            };
+            let definition = &definitions.images[image];
+            let tree = &application.tree;
+            match ailtire_context::assemble(tree, definitions, definition, dockerfile) {
+                Ok(context) => context.diagnostics,
+                Err(diagnostics) => diagnostics,
+            }
+        })
+        .collect();
+    found.extend(graph.in_order(&all, definitions).err().into_iter().flatten());
+    found
+}
+
+#[derive(Default)]
+struct Findings {
+    list: Vec<Diagnostic>,
+    seen: BTreeSet<String>,
+}
+
+impl Findings {
+    fn extend(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
+        for diagnostic in diagnostics {
+            if self.seen.insert(format!("{diagnostic:?}")) {
+                self.list.push(diagnostic);
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What can keep a run from doing its work.
+
+use std::path::PathBuf;
+
+use ailtire_docker::EngineError;
+use ailtire_events::Diagnostic;
+use ailtire_fingerprint::StateError;
+
+/// Why a run could not do its work. A failed build is no such error: it is in the outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no application here.
+    #[error("there is no ailtire application in `{}` or in a directory above it", searched.display())]
+    NoApplication {
+        /// Where the search began.
+        searched: PathBuf,
+    },
+    /// The definitions, or what the command line says about them, can't be used.
+    #[error("{} in the definitions", count(.0))]
+    Definitions(Vec<Diagnostic>),
+    /// The engine can't be used.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The state directory can't be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Something else could not be read or written.
+    #[error("cannot {action} `{}`: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}
+
+fn count(diagnostics: &[Diagnostic]) -> String {
+    match diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count() {
+        1 => "one error".to_owned(),
+        errors => format!("{errors} errors"),
+    }
+}

@@ -1,0 +1,168 @@
+//! Which images the command line speaks of.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use ailtire_events::Diagnostic;
+use ailtire_manifest::reference::canonical;
+use ailtire_manifest::resolve_package;
+use globset::GlobBuilder;
+
+use crate::Application;
+
+/// Selectors, as they are on the command line.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Packages (key, short name or directory), images (name or reference), or globs of these.
+    /// None: the whole application.
+    pub selectors: Vec<String>,
+    /// Whether a selected package takes in the packages below it.
+    pub recursive: bool,
+    /// The directory that relative directories start from.
+    pub working_directory: PathBuf,
+}
+
+impl Application {
+    /// Indices of the selected images, in the order of the definitions.
+    ///
+    /// # Errors
+    ///
+    /// A diagnostic for each selector that selects nothing.
+    pub fn select(&self, selection: &Selection) -> Result<Vec<usize>, Vec<Diagnostic>> {
+        if selection.selectors.is_empty() {
+            return Ok((0..self.definitions.images.len()).collect());
+        }
+        let mut selected = BTreeSet::new();
+        let mut errors = Vec::new();
+        for selector in &selection.selectors {
+            match self.select_one(selector, selection) {
+                Ok(images) => selected.extend(images),
+                Err(error) => errors.push(error),
+            }
+        }
+        if errors.is_empty() { Ok(selected.into_iter().collect()) } else { Err(errors) }
+    }
+
+    fn select_one(&self, selector: &str, selection: &Selection) -> Result<Vec<usize>, Diagnostic> {
+        if selector.contains(['*', '?', '[', '{']) {
+            return self.select_glob(selector, selection.recursive);
+        }
+        let images = self.images_called(selector);
+        let package = match self.package_at(selector, &selection.working_directory) {
+            Some(package) => Ok(package),
+            None => resolve_package(&self.definitions, selector),
+        };
+        match (images.is_empty(), package) {
+            (_, Ok(package)) => {
+                let below = self.images_of(&[package], selection.recursive);
+                if images.is_empty() && below.is_empty() {
+                    return Err(self.without_images(package, selector, selection.recursive));
+                }
+                Ok(images.into_iter().chain(below).collect())
+            }
+            (false, Err(_)) => Ok(images),
+            (true, Err(mut error)) => {
+                if error.code != "ambiguous-package" {
+                    error.message = format!("nothing is called `{selector}`: no package, no image");
+                    let known = self.definitions.images.iter();
+                    let near = near_misses(selector, known.map(|image| image.name.as_str()));
+                    if !near.is_empty() {
+                        error = error.help(format!("did you mean {}?", near.join(" or ")));
+                    }
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn without_images(&self, package: usize, selector: &str, recursive: bool) -> Diagnostic {
+        let message = format!("the package `{selector}` defines no image");
+        let error = Diagnostic::error("nothing-selected", message);
+        if !recursive && !self.images_of(&[package], true).is_empty() {
+            return error.help("packages below it do: add `--recursive`");
+        }
+        error.help("images are defined in its `deploy/build.js`")
+    }
+
+    fn images_called(&self, selector: &str) -> Vec<usize> {
+        let wanted = canonical(selector);
+        let images = self.definitions.images.iter().enumerate();
+        let called = images.filter(|(_, image)| {
+            image.name == selector
+                || image.references.iter().any(|reference| canonical(reference) == wanted)
+        });
+        called.map(|(index, _)| index).collect()
+    }
+
+    /// The package whose directory is `selector`, from the working directory or from the root.
+    fn package_at(&self, selector: &str, working_directory: &Path) -> Option<usize> {
+        let from_here = std::fs::canonicalize(working_directory.join(selector)).ok();
+        let from_root = std::fs::canonicalize(self.root().join(selector)).ok();
+        let packages = &self.definitions.packages;
+        [from_here, from_root].into_iter().flatten().find_map(|path| {
+            let path = path.strip_prefix(self.root()).ok()?.to_str()?.to_owned();
+            packages.iter().position(|package| {
+                package.directory == path || package.deploy_directory.as_ref() == Some(&path)
+            })
+        })
+    }
+
+    fn images_of(&self, packages: &[usize], recursive: bool) -> Vec<usize> {
+        let is_selected = |mut package: usize| loop {
+            if packages.contains(&package) {
+                return true;
+            }
+            match self.definitions.packages[package].parent {
+                Some(parent) if recursive => package = parent,
+                _ => return false,
+            }
+        };
+        let images = self.definitions.images.iter().enumerate();
+        images.filter(|(_, image)| is_selected(image.package)).map(|(index, _)| index).collect()
+    }
+
+    fn select_glob(&self, selector: &str, recursive: bool) -> Result<Vec<usize>, Diagnostic> {
+        let glob = GlobBuilder::new(selector).literal_separator(false).build().map_err(|error| {
+            Diagnostic::error("invalid-glob", format!("`{selector}` is no glob: {}", error.kind()))
+                .help("`*` stands for any text, `?` for one character, `[ab]` for one of these")
+        })?;
+        let glob = glob.compile_matcher();
+        let packages = self.definitions.packages.iter().enumerate();
+        let packages: Vec<_> = packages
+            .filter(|(_, package)| {
+                glob.is_match(&package.key)
+                    || glob.is_match(&package.directory)
+                    || package.short_name.as_ref().is_some_and(|name| glob.is_match(name))
+            })
+            .map(|(index, _)| index)
+            .collect();
+        let mut selected: BTreeSet<_> = self.images_of(&packages, recursive).into_iter().collect();
+        for (index, image) in self.definitions.images.iter().enumerate() {
+            let matches = |reference: &String| {
+                // `app-*` is meant to find `app-web:latest` too.
+                let without_tag = reference.rsplit_once(':').map_or(&**reference, |(name, _)| name);
+                glob.is_match(reference) || glob.is_match(without_tag)
+            };
+            if glob.is_match(&image.name) || image.references.iter().any(matches) {
+                selected.insert(index);
+            }
+        }
+        if selected.is_empty() {
+            let message = format!("no package and no image matches `{selector}`");
+            return Err(Diagnostic::error("nothing-selected", message)
+                .help("`ailtire-build graph` lists packages and images"));
+        }
+        Ok(selected.into_iter().collect())
+    }
+}
+
+/// Up to three of `names` that differ from `word` only by a few letters, nearest first.
+fn near_misses<'names>(word: &str, names: impl Iterator<Item = &'names str>) -> Vec<String> {
+    let mut near: Vec<_> = names
+        .map(|name| (strsim::damerau_levenshtein(word, name), name))
+        .filter(|(distance, name)| *distance <= 1 + word.len().min(name.len()) / 4)
+        .collect();
+    near.sort_unstable();
+    near.dedup();
+    near.into_iter().take(3).map(|(_, name)| format!("`{name}`")).collect()
+}
