@@ -38,30 +38,15 @@ pub struct Location {
 impl Location {
     /// A location that names a whole file.
     pub fn file(file: impl Into<String>) -> Self {
-        Self {
-            file: file.into(),
-            line: None,
-            column: None,
-            length: None,
-            excerpt: None,
-        }
+        Self { file: file.into(), line: None, column: None, length: None, excerpt: None }
     }
 
     /// A location in `text`, the content of `file`; line and column count from 1.
     ///
     /// The excerpt is taken from `text`; a line that it does not have gives a location without one.
     pub fn in_text(file: impl Into<String>, text: &str, line: u32, column: Option<u32>) -> Self {
-        let excerpt = text
-            .lines()
-            .nth(line.saturating_sub(1) as usize)
-            .map(str::to_owned);
-        Self {
-            file: file.into(),
-            line: Some(line),
-            column,
-            length: None,
-            excerpt,
-        }
+        let excerpt = text.lines().nth(line.saturating_sub(1) as usize).map(str::to_owned);
+        Self { file: file.into(), line: Some(line), column, length: None, excerpt }
     }
 
     /// The same location, marking `length` characters.
@@ -156,10 +141,7 @@ impl Diagnostic {
     /// The same finding, with a second place.
     #[must_use]
     pub fn related(mut self, location: Location, message: impl Into<String>) -> Self {
-        self.related.push(Related {
-            location,
-            message: message.into(),
-        });
+        self.related.push(Related { location, message: message.into() });
         self
     }
 

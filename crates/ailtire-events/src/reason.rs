@@ -184,71 +184,42 @@ impl fmt::Display for DirtyReason {
             Self::NeverBuilt => formatter.write_str("it was not built before"),
             Self::Forced => formatter.write_str("the command line forces it"),
             Self::FingerprintFormat { old, new } => {
-                write!(
-                    formatter,
-                    "its record has format {old}, this program writes {new}"
-                )
+                write!(formatter, "its record has format {old}, this program writes {new}")
             }
-            Self::Dockerfile {
-                path,
-                line: Some(line),
-                ..
-            } => {
+            Self::InputsChanged => {
+                formatter.write_str("its inputs changed (what they were is not recorded any more)")
+            }
+            Self::Dockerfile { path, line: Some(line), .. } => {
                 write!(formatter, "{path} changed at line {line}")
             }
-            Self::Dockerfile {
-                path, line: None, ..
-            } => write!(formatter, "{path} changed"),
-            Self::Entry {
-                path,
-                source,
-                change,
-            } => write_entry(formatter, source.as_deref().unwrap_or(path), change),
-            Self::BuildArgument { name, old, new } => write_value(
-                formatter,
-                "build argument",
-                name,
-                old.as_deref(),
-                new.as_deref(),
-            ),
+            Self::Dockerfile { path, line: None, .. } => write!(formatter, "{path} changed"),
+            Self::Entry { path, source, change } => {
+                write_entry(formatter, source.as_deref().unwrap_or(path), change)
+            }
+            Self::BuildArgument { name, old, new } => {
+                write_value(formatter, "build argument", name, old.as_deref(), new.as_deref())
+            }
             Self::Label { name, old, new } => {
                 write_value(formatter, "label", name, old.as_deref(), new.as_deref())
             }
             Self::Target { old, new } => {
                 let name = |stage: &Option<String>| {
-                    stage
-                        .as_ref()
-                        .map_or("the last stage".to_owned(), |stage| format!("`{stage}`"))
+                    stage.as_ref().map_or("the last stage".to_owned(), |stage| format!("`{stage}`"))
                 };
-                write!(
-                    formatter,
-                    "the target changed from {} to {}",
-                    name(old),
-                    name(new)
-                )
+                write!(formatter, "the target changed from {} to {}", name(old), name(new))
             }
             Self::Platforms { old, new } => write_lists(formatter, "platforms", old, new),
             Self::References { old, new } => write_lists(formatter, "references", old, new),
             Self::Secrets { old, new } => write_lists(formatter, "secrets", old, new),
-            Self::ExternalBase {
-                reference,
-                old,
-                new,
+            Self::ExternalBase { reference, old, new }
+            | Self::BaseChanged { reference, old, new } => {
+                write_base(formatter, reference, old.as_deref(), new.as_deref())
             }
-            | Self::BaseChanged {
-                reference,
-                old,
-                new,
-            } => write_base(formatter, reference, old.as_deref(), new.as_deref()),
             Self::BaseDirty { reference } => write!(formatter, "its base {reference} is dirty"),
             Self::ImageMissing { reference, .. } => {
                 write!(formatter, "the engine has no image {reference} any more")
             }
-            Self::ImageReplaced {
-                reference,
-                old,
-                new,
-            } => write!(
+            Self::ImageReplaced { reference, old, new } => write!(
                 formatter,
                 "the engine has another image as {reference} ({} instead of {})",
                 short_id(new),
@@ -264,10 +235,7 @@ fn write_entry(formatter: &mut fmt::Formatter<'_>, path: &str, change: &Change) 
         Change::Removed => write!(formatter, "{path} was removed"),
         Change::Content { .. } => write!(formatter, "{path} changed"),
         Change::Mode { old, new } => {
-            write!(
-                formatter,
-                "the mode of {path} changed from {old:04o} to {new:04o}"
-            )
+            write!(formatter, "the mode of {path} changed from {old:04o} to {new:04o}")
         }
         Change::LinkTarget { old, new } => {
             write!(formatter, "the link {path} leads to {new} instead of {old}")
@@ -299,18 +267,9 @@ fn write_lists(
     new: &[String],
 ) -> fmt::Result {
     let join = |list: &[String]| {
-        if list.is_empty() {
-            "none".to_owned()
-        } else {
-            list.join(", ")
-        }
+        if list.is_empty() { "none".to_owned() } else { list.join(", ") }
     };
-    write!(
-        formatter,
-        "its {what} changed from {} to {}",
-        join(old),
-        join(new)
-    )
+    write!(formatter, "its {what} changed from {} to {}", join(old), join(new))
 }
 
 fn write_base(
@@ -320,12 +279,7 @@ fn write_base(
     new: Option<&str>,
 ) -> fmt::Result {
     let id = |id: Option<&str>| id.map_or("unknown".to_owned(), |id| short_id(id).to_owned());
-    write!(
-        formatter,
-        "its base {reference} changed ({} → {})",
-        id(old),
-        id(new)
-    )
+    write!(formatter, "its base {reference} changed ({} → {})", id(old), id(new))
 }
 
 /// The twelve hexadecimal digits that Docker shows of an image id.
@@ -343,15 +297,9 @@ mod tests {
         let reason = DirtyReason::Entry {
             path: "api/Shop/index.js".into(),
             source: Some("api/Shop/index.js".into()),
-            change: Change::Mode {
-                old: 0o644,
-                new: 0o755,
-            },
+            change: Change::Mode { old: 0o644, new: 0o755 },
         };
-        assert_eq!(
-            reason.to_string(),
-            "the mode of api/Shop/index.js changed from 0644 to 0755"
-        );
+        assert_eq!(reason.to_string(), "the mode of api/Shop/index.js changed from 0644 to 0755");
         let reason = DirtyReason::BuildArgument {
             name: "NODE_ENV".into(),
             old: Some("development".into()),
@@ -372,9 +320,6 @@ mod tests {
         };
         let text = serde_json::to_string(&reason).unwrap();
         assert_eq!(serde_json::from_str::<DirtyReason>(&text).unwrap(), reason);
-        assert_eq!(
-            reason.to_string(),
-            "its base debian:bookworm changed (unknown → 0123456789ab)"
-        );
+        assert_eq!(reason.to_string(), "its base debian:bookworm changed (unknown → 0123456789ab)");
     }
 }

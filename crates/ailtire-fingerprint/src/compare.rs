@@ -13,10 +13,7 @@ use crate::inputs::{RecordedEntry, RecordedInputs};
 /// names.
 pub fn compare(old: &RecordedInputs, new: &RecordedInputs) -> Vec<DirtyReason> {
     if old.format != new.format {
-        return vec![DirtyReason::FingerprintFormat {
-            old: old.format,
-            new: new.format,
-        }];
+        return vec![DirtyReason::FingerprintFormat { old: old.format, new: new.format }];
     }
     let mut reasons = Vec::new();
     if old.dockerfile_digest != new.dockerfile_digest {
@@ -28,13 +25,9 @@ pub fn compare(old: &RecordedInputs, new: &RecordedInputs) -> Vec<DirtyReason> {
         });
     }
     compare_entries(&old.entries, &new.entries, &mut reasons);
-    compare_maps(
-        &old.build_arguments,
-        &new.build_arguments,
-        |name, old, new| {
-            reasons.push(DirtyReason::BuildArgument { name, old, new });
-        },
-    );
+    compare_maps(&old.build_arguments, &new.build_arguments, |name, old, new| {
+        reasons.push(DirtyReason::BuildArgument { name, old, new });
+    });
     compare_maps(&old.labels, &new.labels, |name, old, new| {
         reasons.push(DirtyReason::Label { name, old, new });
     });
@@ -58,11 +51,7 @@ pub fn compare(old: &RecordedInputs, new: &RecordedInputs) -> Vec<DirtyReason> {
 }
 
 fn first_difference(old: &[String], new: &[String]) -> Option<u32> {
-    let same = old
-        .iter()
-        .zip(new)
-        .take_while(|(old, new)| old == new)
-        .count();
+    let same = old.iter().zip(new).take_while(|(old, new)| old == new).count();
     // A text that only lost lines at its end differs at its last remaining line.
     let line = (same + 1).min(new.len().max(1));
     u32::try_from(line).ok()
@@ -88,42 +77,26 @@ fn compare_entries(old: &[RecordedEntry], new: &[RecordedEntry], reasons: &mut V
         };
         if let (Some(entry), Some(change)) = (entry, change) {
             let (path, source) = (entry.path.clone(), entry.source.clone());
-            reasons.push(DirtyReason::Entry {
-                path,
-                source,
-                change,
-            });
+            reasons.push(DirtyReason::Entry { path, source, change });
         }
     }
 }
 
 fn change_of(old: &RecordedEntry, new: &RecordedEntry) -> Option<Change> {
     if old.kind() != new.kind() {
-        return Some(Change::Kind {
-            old: old.kind().into(),
-            new: new.kind().into(),
-        });
+        return Some(Change::Kind { old: old.kind().into(), new: new.kind().into() });
     }
     if let (Some(old), Some(new)) = (old.digest, new.digest)
         && old != new
     {
-        return Some(Change::Content {
-            old: old.to_string(),
-            new: new.to_string(),
-        });
+        return Some(Change::Content { old: old.to_string(), new: new.to_string() });
     }
     if let (Some(old), Some(new)) = (&old.target, &new.target)
         && old != new
     {
-        return Some(Change::LinkTarget {
-            old: old.clone(),
-            new: new.clone(),
-        });
+        return Some(Change::LinkTarget { old: old.clone(), new: new.clone() });
     }
-    (old.mode != new.mode).then_some(Change::Mode {
-        old: old.mode,
-        new: new.mode,
-    })
+    (old.mode != new.mode).then_some(Change::Mode { old: old.mode, new: new.mode })
 }
 
 fn compare_maps(

@@ -66,11 +66,7 @@ impl ImageInputs<'_> {
     pub fn record(&self) -> RecordedInputs {
         let arguments = self.relevant_arguments();
         let arguments = arguments.iter().map(|(name, value)| {
-            let shown = if is_sensitive(name) {
-                masked(value)
-            } else {
-                value.clone()
-            };
+            let shown = if is_sensitive(name) { masked(value) } else { value.clone() };
             (name.clone(), shown)
         });
         RecordedInputs {
@@ -96,9 +92,7 @@ impl ImageInputs<'_> {
                 || name.starts_with("BUILDKIT_")
                 || name.as_str() == "SOURCE_DATE_EPOCH"
         });
-        relevant
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
+        relevant.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 }
 
@@ -215,32 +209,18 @@ impl RecordedEntry {
 /// Whether a variable's name suggests that its value should not be written down.
 pub(crate) fn is_sensitive(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    [
-        "TOKEN",
-        "SECRET",
-        "PASSWORD",
-        "PASSWD",
-        "CREDENTIAL",
-        "APIKEY",
-        "_KEY",
-        "AUTH",
-    ]
-    .iter()
-    .any(|word| name.contains(word))
+    ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "APIKEY", "_KEY", "AUTH"]
+        .iter()
+        .any(|word| name.contains(word))
 }
 
 /// Enough of a digest to see that a value changed, too little to tell what it is.
 fn masked(value: &str) -> String {
-    format!(
-        "(hidden, {})",
-        &blake3::hash(value.as_bytes()).to_hex()[..4]
-    )
+    format!("(hidden, {})", &blake3::hash(value.as_bytes()).to_hex()[..4])
 }
 
 fn line_digests(text: &str) -> Vec<String> {
-    text.lines()
-        .map(|line| blake3::hash(line.as_bytes()).to_hex()[..16].to_owned())
-        .collect()
+    text.lines().map(|line| blake3::hash(line.as_bytes()).to_hex()[..16].to_owned()).collect()
 }
 
 /// Hashes fields with their lengths, so that no two different lists of fields look alike.

@@ -41,6 +41,8 @@ mod records;
 mod state;
 
 pub use compare::compare;
-pub use inputs::{BaseIdentity, FORMAT, ImageInputs, RecordedEntry, RecordedInputs, Settings, fingerprint};
+pub use inputs::{
+    BaseIdentity, FORMAT, ImageInputs, RecordedEntry, RecordedInputs, Settings, fingerprint,
+};
 pub use records::{Record, RecordedBase, Records};
 pub use state::{Lock, StateDirectory, StateError};

@@ -97,12 +97,7 @@ impl Records {
         let untidy = torn_end || damaged_lines > 0 || lines > known.len() + OUTDATED_LINES;
         // A line that was being written when the run was killed is no damage.
         damaged_lines -= usize::from(torn_end).min(damaged_lines);
-        Ok(Self {
-            folder,
-            known: Mutex::new(known),
-            damaged_lines,
-            untidy,
-        })
+        Ok(Self { folder, known: Mutex::new(known), damaged_lines, untidy })
     }
 
     /// Writes the journal anew where it holds damaged lines, or many outdated ones.
@@ -163,11 +158,7 @@ impl Records {
     ) -> io::Result<()> {
         // The explanation goes first: a record without one can still be compared by key, and one
         // that belongs to another record says so by its key.
-        let explanation = Explanation {
-            key: record.key,
-            inputs,
-            reasons,
-        };
+        let explanation = Explanation { key: record.key, inputs, reasons };
         let bytes = serde_json::to_vec(&explanation).map_err(io::Error::other)?;
         replace(&self.explanation_file(record.name()), &bytes)?;
         self.update(record)
@@ -198,9 +189,7 @@ impl Records {
     }
 
     fn explanation_file(&self, name: &str) -> PathBuf {
-        self.folder
-            .join("inputs")
-            .join(format!("{}.json", file_stem(name)))
+        self.folder.join("inputs").join(format!("{}.json", file_stem(name)))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Record>> {
@@ -212,26 +201,15 @@ impl Records {
 pub(crate) fn file_stem(name: &str) -> String {
     let readable: String = name
         .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') {
-                c
-            } else {
-                '_'
-            }
-        })
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' })
         .take(100)
         .collect();
-    format!(
-        "{readable}-{}",
-        &Digest::of(name.as_bytes()).to_string()[..8]
-    )
+    format!("{readable}-{}", &Digest::of(name.as_bytes()).to_string()[..8])
 }
 
 /// The folder, below `state`, of what is known of the engine at `endpoint`.
 pub(crate) fn engine_folder(state: &Path, endpoint: &str) -> PathBuf {
-    state
-        .join("engines")
-        .join(&Digest::of(endpoint.as_bytes()).to_string()[..16])
+    state.join("engines").join(&Digest::of(endpoint.as_bytes()).to_string()[..16])
 }
 
 fn checksum(text: &[u8]) -> String {

@@ -42,11 +42,7 @@ pub struct StateError {
 impl StateError {
     fn new(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.display().to_string();
-        move |source| Self {
-            action,
-            path,
-            source,
-        }
+        move |source| Self { action, path, source }
     }
 }
 
@@ -68,9 +64,7 @@ impl StateDirectory {
 
     /// The state directory of the application at `root`. Nothing is touched yet.
     pub fn of(root: &Path) -> Self {
-        Self {
-            path: root.join(Self::NAME),
-        }
+        Self { path: root.join(Self::NAME) }
     }
 
     /// Its path.
@@ -202,9 +196,7 @@ impl StateDirectory {
 
     /// Where the log of the last build of `image` is kept.
     pub fn log_file(&self, image: &str) -> PathBuf {
-        self.path
-            .join("logs")
-            .join(format!("{}.log", file_stem(image)))
+        self.path.join("logs").join(format!("{}.log", file_stem(image)))
     }
 
     /// Keeps the log of the last build of `image`.
@@ -233,12 +225,7 @@ fn sign(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
     let arguments: Vec<_> = std::env::args().skip(1).take(1).collect();
-    writeln!(
-        file,
-        "process {} ({})",
-        std::process::id(),
-        arguments.join(" ")
-    )
+    writeln!(file, "process {} ({})", std::process::id(), arguments.join(" "))
 }
 
 /// The content of the file at `path`; `None` where there is none.
@@ -266,11 +253,7 @@ pub(crate) fn append(path: &Path, line: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path)?
-        .write_all(line)
+    OpenOptions::new().append(true).create(true).open(path)?.write_all(line)
 }
 
 fn ignore_missing(result: io::Result<()>) -> io::Result<()> {

@@ -36,10 +36,7 @@ fn context(dockerfile: &str, entries: Vec<ContextEntry>) -> BuildContext {
 
 fn sample() -> (BuildContext, Settings) {
     let entries = vec![file("a", "1"), file("b", "2")];
-    let settings = Settings {
-        references: vec!["app:latest".into()],
-        ..Settings::default()
-    };
+    let settings = Settings { references: vec!["app:latest".into()], ..Settings::default() };
     (context("FROM scratch\nCOPY . /\n", entries), settings)
 }
 
@@ -48,43 +45,24 @@ fn effect(change: impl Fn(&mut BuildContext, &mut Settings)) -> (bool, Vec<Dirty
     let (old_context, old_settings) = sample();
     let (mut new_context, mut new_settings) = sample();
     change(&mut new_context, &mut new_settings);
-    let old = ImageInputs {
-        context: &old_context,
-        settings: &old_settings,
-    };
-    let new = ImageInputs {
-        context: &new_context,
-        settings: &new_settings,
-    };
-    (
-        old.key() != new.key(),
-        compare(&old.record(), &new.record()),
-    )
+    let old = ImageInputs { context: &old_context, settings: &old_settings };
+    let new = ImageInputs { context: &new_context, settings: &new_settings };
+    (old.key() != new.key(), compare(&old.record(), &new.record()))
 }
 
 #[test]
 fn every_change_of_the_key_has_exactly_its_reason() {
     type Mutation = Box<dyn Fn(&mut BuildContext, &mut Settings)>;
     let cases: Vec<(&str, Mutation)> = vec![
-        (
-            "source/a changed",
-            Box::new(|context, _| context.entries[0] = file("a", "x")),
-        ),
+        ("source/a changed", Box::new(|context, _| context.entries[0] = file("a", "x"))),
         (
             "c was added",
             Box::new(|context, _| {
                 let content = Content::Directory;
-                context.entries.push(ContextEntry {
-                    path: "c".into(),
-                    mode: 0o755,
-                    content,
-                });
+                context.entries.push(ContextEntry { path: "c".into(), mode: 0o755, content });
             }),
         ),
-        (
-            "source/b was removed",
-            Box::new(|context, _| drop(context.entries.pop())),
-        ),
+        ("source/b was removed", Box::new(|context, _| drop(context.entries.pop()))),
         (
             "the mode of source/a changed from 0644 to 0755",
             Box::new(|context, _| {
@@ -100,9 +78,7 @@ fn every_change_of_the_key_has_exactly_its_reason() {
         (
             "build argument DECLARED was added (`1`)",
             Box::new(|_, settings| {
-                settings
-                    .build_arguments
-                    .insert("DECLARED".into(), "1".into());
+                settings.build_arguments.insert("DECLARED".into(), "1".into());
             }),
         ),
         (
@@ -149,9 +125,7 @@ fn every_change_of_the_key_has_exactly_its_reason() {
 #[test]
 fn what_does_not_matter_changes_nothing() {
     let (changed, reasons) = effect(|context, settings| {
-        settings
-            .build_arguments
-            .insert("UNDECLARED".into(), "1".into());
+        settings.build_arguments.insert("UNDECLARED".into(), "1".into());
         context.dockerfile.source = "elsewhere/Dockerfile".into();
     });
     assert!(!changed);
@@ -172,17 +146,10 @@ fn references_are_in_the_fingerprint_but_not_in_the_key() {
 #[test]
 fn bases_are_in_the_fingerprint() {
     let (context, settings) = sample();
-    let inputs = ImageInputs {
-        context: &context,
-        settings: &settings,
-    };
+    let inputs = ImageInputs { context: &context, settings: &settings };
     let key = inputs.key();
-    let external = |id: Option<&str>| {
-        vec![(
-            "base".to_owned(),
-            BaseIdentity::External(id.map(str::to_owned)),
-        )]
-    };
+    let external =
+        |id: Option<&str>| vec![("base".to_owned(), BaseIdentity::External(id.map(str::to_owned)))];
     let built = vec![("base".to_owned(), BaseIdentity::Built(Digest::of(b"x")))];
     let all = [
         fingerprint(key, &[], &[]),
@@ -199,53 +166,26 @@ fn bases_are_in_the_fingerprint() {
 fn moving_bytes_between_fields_is_not_the_same() {
     let (context, mut settings) = sample();
     settings.labels.insert("ab".into(), "c".into());
-    let key = ImageInputs {
-        context: &context,
-        settings: &settings,
-    }
-    .key();
+    let key = ImageInputs { context: &context, settings: &settings }.key();
     settings.labels.clear();
     settings.labels.insert("a".into(), "bc".into());
-    assert_ne!(
-        ImageInputs {
-            context: &context,
-            settings: &settings
-        }
-        .key(),
-        key
-    );
+    assert_ne!(ImageInputs { context: &context, settings: &settings }.key(), key);
 }
 
 #[test]
 fn values_that_look_like_secrets_are_not_written_down() {
     let (mut context, mut settings) = sample();
-    context
-        .dockerfile
-        .declared_arguments
-        .insert("NPM_TOKEN".into());
-    settings
-        .build_arguments
-        .insert("NPM_TOKEN".into(), "hunter2".into());
-    let record = ImageInputs {
-        context: &context,
-        settings: &settings,
-    }
-    .record();
+    context.dockerfile.declared_arguments.insert("NPM_TOKEN".into());
+    settings.build_arguments.insert("NPM_TOKEN".into(), "hunter2".into());
+    let record = ImageInputs { context: &context, settings: &settings }.record();
     let text = format!("{record:?}");
-    assert!(
-        text.contains("NPM_TOKEN") && !text.contains("hunter2"),
-        "{text}"
-    );
+    assert!(text.contains("NPM_TOKEN") && !text.contains("hunter2"), "{text}");
 }
 
 #[test]
 fn a_content_change_carries_both_digests() {
     let (_, reasons) = effect(|context, _| context.entries[1] = file("b", "new"));
-    let DirtyReason::Entry {
-        change: Change::Content { old, new },
-        ..
-    } = &reasons[0]
-    else {
+    let DirtyReason::Entry { change: Change::Content { old, new }, .. } = &reasons[0] else {
         panic!("{reasons:?}");
     };
     assert_eq!(*old, Digest::of(b"2").to_string());

@@ -39,13 +39,7 @@ fn inputs() -> RecordedInputs {
 }
 
 fn put(records: &Records, name: &str, image_id: &str) {
-    records
-        .put(
-            record(name, image_id),
-            inputs(),
-            vec![DirtyReason::NeverBuilt],
-        )
-        .unwrap();
+    records.put(record(name, image_id), inputs(), vec![DirtyReason::NeverBuilt]).unwrap();
 }
 
 fn journal(root: &Path) -> PathBuf {
@@ -65,10 +59,7 @@ fn the_last_line_of_an_image_holds() {
     let records = state.records(ENDPOINT).unwrap();
     assert_eq!(records.get("one").unwrap().image_id, "sha256:3");
     assert_eq!(records.all().len(), 2);
-    assert_eq!(
-        records.explanation("one").unwrap().1,
-        [DirtyReason::NeverBuilt]
-    );
+    assert_eq!(records.explanation("one").unwrap().1, [DirtyReason::NeverBuilt]);
     assert!(state.records("tcp://elsewhere:2375").unwrap().is_empty());
 }
 
@@ -88,11 +79,7 @@ fn a_line_cut_off_by_a_kill_is_as_good_as_not_there() {
         assert_eq!(records.damaged_lines(), 0, "cut at {length}");
         assert_eq!(records.get("one").unwrap().image_id, "sha256:1");
         // Without its newline the line may be whole; it must never be half.
-        assert!(
-            records
-                .get("two")
-                .is_none_or(|two| two.image_id == "sha256:2")
-        );
+        assert!(records.get("two").is_none_or(|two| two.image_id == "sha256:2"));
         records.tidy(&lock).unwrap();
         put(&records, "three", "sha256:3");
         let records = state.records(ENDPOINT).unwrap();
@@ -109,9 +96,7 @@ fn a_damaged_line_is_counted_and_costs_one_image() {
     put(&state.records(ENDPOINT).unwrap(), "one", "sha256:1");
     put(&state.records(ENDPOINT).unwrap(), "two", "sha256:2");
     let path = journal(root.path());
-    let text = fs::read_to_string(&path)
-        .unwrap()
-        .replacen("sha256:1", "sha256:9", 1);
+    let text = fs::read_to_string(&path).unwrap().replacen("sha256:1", "sha256:9", 1);
     fs::write(&path, text).unwrap();
     let records = state.records(ENDPOINT).unwrap();
     assert_eq!(records.damaged_lines(), 1);
@@ -125,28 +110,12 @@ fn outdated_lines_are_tidied_away() {
     let state = StateDirectory::of(root.path());
     let records = state.records(ENDPOINT).unwrap();
     for number in 0..600 {
-        records
-            .update(record("one", &format!("sha256:{number}")))
-            .unwrap();
+        records.update(record("one", &format!("sha256:{number}"))).unwrap();
     }
     let lock = state.lock(|_| ()).unwrap();
     state.records(ENDPOINT).unwrap().tidy(&lock).unwrap();
-    assert_eq!(
-        fs::read_to_string(journal(root.path()))
-            .unwrap()
-            .lines()
-            .count(),
-        1
-    );
-    assert_eq!(
-        state
-            .records(ENDPOINT)
-            .unwrap()
-            .get("one")
-            .unwrap()
-            .image_id,
-        "sha256:599"
-    );
+    assert_eq!(fs::read_to_string(journal(root.path())).unwrap().lines().count(), 1);
+    assert_eq!(state.records(ENDPOINT).unwrap().get("one").unwrap().image_id, "sha256:599");
 }
 
 #[test]
@@ -173,11 +142,7 @@ fn the_second_run_is_told_who_holds_the_lock() {
     let (tell, told) = std::sync::mpsc::channel();
     let second = std::thread::spawn({
         let state = state.clone();
-        move || {
-            state
-                .lock(|holder| tell.send(holder.to_owned()).unwrap())
-                .map(drop)
-        }
+        move || state.lock(|holder| tell.send(holder.to_owned()).unwrap()).map(drop)
     });
     let holder = told.recv().unwrap();
     assert!(holder.contains(&std::process::id().to_string()), "{holder}");
@@ -191,18 +156,12 @@ fn state_of_another_version_is_reported_and_emptied() {
     let root = tempfile::tempdir().unwrap();
     let state = StateDirectory::of(root.path());
     let lock = state.lock(|_| ()).unwrap();
-    assert!(
-        state.ensure_version(&lock).unwrap().is_none(),
-        "a new directory is no foreign one"
-    );
+    assert!(state.ensure_version(&lock).unwrap().is_none(), "a new directory is no foreign one");
     put(&state.records(ENDPOINT).unwrap(), "one", "sha256:1");
     assert!(state.ensure_version(&lock).unwrap().is_none());
     assert!(state.records(ENDPOINT).unwrap().get("one").is_some());
     fs::write(state.path().join("version"), "99\n").unwrap();
-    assert_eq!(
-        state.ensure_version(&lock).unwrap().unwrap().code,
-        "foreign-state"
-    );
+    assert_eq!(state.ensure_version(&lock).unwrap().unwrap().code, "foreign-state");
     assert!(state.records(ENDPOINT).unwrap().is_empty());
 }
 
@@ -213,8 +172,5 @@ fn it_tells_backups_and_git_to_leave_it_alone() {
     let _lock = state.lock(|_| ()).unwrap();
     let tag = fs::read_to_string(state.path().join("CACHEDIR.TAG")).unwrap();
     assert!(tag.starts_with("Signature: 8a477f597d28d172789f06886806bc55"));
-    assert_eq!(
-        fs::read_to_string(state.path().join(".gitignore")).unwrap(),
-        "*\n"
-    );
+    assert_eq!(fs::read_to_string(state.path().join(".gitignore")).unwrap(), "*\n");
 }

@@ -65,31 +65,20 @@ impl StatIndex {
             return Err(IndexError::Damaged);
         }
         let known = postcard::from_bytes(body).map_err(|_| IndexError::Damaged)?;
-        Ok(Self {
-            known,
-            learned: Mutex::default(),
-        })
+        Ok(Self { known, learned: Mutex::default() })
     }
 
     /// The digest of a file that has not changed since the index was written.
     pub(crate) fn get(&self, directory: &str, name: &str, stat: &Stat) -> Option<Digest> {
         let files = self.known.get(directory)?;
-        let index = files
-            .binary_search_by(|known| known.name.as_ref().cmp(name))
-            .ok()?;
+        let index = files.binary_search_by(|known| known.name.as_ref().cmp(name)).ok()?;
         (files[index].stat == *stat).then_some(files[index].digest)
     }
 
     /// Remembers a digest for the next run.
     pub(crate) fn learn(&self, directory: &str, name: &str, stat: Stat, digest: Digest) {
-        let mut learned = self
-            .learned
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        learned
-            .entry(directory.into())
-            .or_default()
-            .insert(name.into(), (stat, digest));
+        let mut learned = self.learned.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        learned.entry(directory.into()).or_default().insert(name.into(), (stat, digest));
     }
 
     /// The encoded index for the next run; `None` where nothing was learned.
@@ -99,10 +88,7 @@ impl StatIndex {
         &self,
         look: impl Fn(&str) -> Option<Option<&'listing Listing>>,
     ) -> Option<Vec<u8>> {
-        let learned = self
-            .learned
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let learned = self.learned.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if learned.is_empty() {
             return None;
         }
@@ -119,11 +105,8 @@ impl StatIndex {
         }
         for (directory, files) in &*learned {
             let entry = next.entry(directory).or_default();
-            entry.extend(
-                files
-                    .iter()
-                    .map(|(name, (stat, digest))| (name.as_ref(), (stat, digest))),
-            );
+            entry
+                .extend(files.iter().map(|(name, (stat, digest))| (name.as_ref(), (stat, digest))));
         }
         Some(encode(&next))
     }
@@ -160,9 +143,5 @@ pub(crate) fn is_settled(stat: &Stat, now: SystemTime) -> bool {
     };
     let age = i128::try_from(now.as_nanos()).unwrap_or(i128::MAX) - i128::from(stat.changed);
     let coarse = stat.changed % 1_000_000_000 == 0;
-    age >= if coarse {
-        COARSE_SETTLE_NANOSECONDS
-    } else {
-        SETTLE_NANOSECONDS
-    }
+    age >= if coarse { COARSE_SETTLE_NANOSECONDS } else { SETTLE_NANOSECONDS }
 }

@@ -88,9 +88,7 @@ pub struct Listing {
 impl Listing {
     /// The entry called `name`.
     pub fn get(&self, name: &str) -> Option<&Entry> {
-        let found = self
-            .entries
-            .binary_search_by(|entry| entry.name.as_ref().cmp(name));
+        let found = self.entries.binary_search_by(|entry| entry.name.as_ref().cmp(name));
         found.ok().map(|index| &self.entries[index])
     }
 }
@@ -104,10 +102,7 @@ pub struct Directory {
 
 impl Directory {
     pub(crate) fn new(path: String) -> Self {
-        Self {
-            path: path.into_boxed_str(),
-            listing: OnceLock::new(),
-        }
+        Self { path: path.into_boxed_str(), listing: OnceLock::new() }
     }
 
     /// Path relative to the root.
@@ -117,10 +112,6 @@ impl Directory {
 
     /// Path, relative to the root, of what is called `name` in this directory.
     pub fn child_path(&self, name: &str) -> String {
-        if self.path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}/{name}", self.path)
-        }
+        if self.path.is_empty() { name.to_owned() } else { format!("{}/{name}", self.path) }
     }
 }

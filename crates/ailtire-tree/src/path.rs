@@ -15,9 +15,7 @@ pub struct Escape {
 /// [`Escape`] where the result lies above the root, or `relative` is absolute.
 pub fn join(base: &str, relative: &str) -> Result<String, Escape> {
     if relative.starts_with('/') {
-        return Err(Escape {
-            path: relative.to_owned(),
-        });
+        return Err(Escape { path: relative.to_owned() });
     }
     let mut parts: Vec<&str> = Vec::new();
     for part in base.split('/').chain(relative.split('/')) {
@@ -30,11 +28,7 @@ pub fn join(base: &str, relative: &str) -> Result<String, Escape> {
         }
     }
     let path = parts.join("/");
-    if parts.first() == Some(&"..") {
-        Err(Escape { path })
-    } else {
-        Ok(path)
-    }
+    if parts.first() == Some(&"..") { Err(Escape { path }) } else { Ok(path) }
 }
 
 /// The directory that holds `path`; `""` for what lies in the root.

@@ -35,10 +35,7 @@ pub struct ReadError {
 
 impl ReadError {
     fn new(path: impl Into<String>, error: &dyn std::fmt::Display) -> Self {
-        Self {
-            path: path.into(),
-            message: error.to_string(),
-        }
+        Self { path: path.into(), message: error.to_string() }
     }
 }
 
@@ -131,11 +128,7 @@ impl Tree {
 
     /// The absolute path of `path`.
     pub fn absolute(&self, path: &str) -> PathBuf {
-        if path.is_empty() {
-            self.root.clone()
-        } else {
-            self.root.join(path)
-        }
+        if path.is_empty() { self.root.clone() } else { self.root.join(path) }
     }
 
     /// What was done so far.
@@ -156,10 +149,7 @@ impl Tree {
         &'tree self,
         directory: &'tree Directory,
     ) -> Result<&'tree Listing, &'tree ReadError> {
-        directory
-            .listing
-            .get_or_init(|| self.read_directory(directory))
-            .as_ref()
+        directory.listing.get_or_init(|| self.read_directory(directory)).as_ref()
     }
 
     /// Lists, in parallel, every directory whose name `descend` agrees to.
@@ -205,8 +195,7 @@ impl Tree {
 
     /// Whether a regular file is at `path`.
     pub fn is_file(&self, path: &str) -> bool {
-        self.find(path)
-            .is_some_and(|(_, entry)| entry.kind() == EntryKind::File)
+        self.find(path).is_some_and(|(_, entry)| entry.kind() == EntryKind::File)
     }
 
     /// The directory to start from for `path`, and what remains to walk.
@@ -370,8 +359,7 @@ impl Tree {
             if before == after && bytes == after.size {
                 let digest = Digest::from(hasher.finalize());
                 if is_settled(&after, now) {
-                    self.index
-                        .learn(parent(path), file_name(path), after, digest);
+                    self.index.learn(parent(path), file_name(path), after, digest);
                 }
                 return Ok(*entry.measured.get_or_init(|| (after, digest)));
             }
@@ -429,9 +417,7 @@ impl Tree {
             }
             let Ok(name) = raw_name.to_str() else {
                 use std::os::unix::ffi::OsStringExt;
-                listing
-                    .unusable
-                    .push(std::ffi::OsString::from_vec(raw_name.to_bytes().to_vec()));
+                listing.unusable.push(std::ffi::OsString::from_vec(raw_name.to_bytes().to_vec()));
                 continue;
             };
             // A name that vanished between the two calls is one that is not there.

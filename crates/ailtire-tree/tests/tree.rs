@@ -19,9 +19,7 @@ fn settle(path: &Path) {
         let changed = fs::metadata(path).unwrap();
         let changed = std::os::unix::fs::MetadataExt::ctime_nsec(&changed) as u64
             + std::os::unix::fs::MetadataExt::ctime(&changed) as u64 * 1_000_000_000;
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
         if now > Duration::from_nanos(changed) + Duration::from_millis(150) {
             return;
         }
@@ -49,11 +47,7 @@ fn listings_are_sorted_and_typed() {
     symlink("nowhere", root.path().join("link")).unwrap();
     let tree = open(root.path(), StatIndex::default());
     let listing = tree.list(tree.top()).unwrap();
-    let names: Vec<_> = listing
-        .entries
-        .iter()
-        .map(|entry| (entry.name(), entry.kind()))
-        .collect();
+    let names: Vec<_> = listing.entries.iter().map(|entry| (entry.name(), entry.kind())).collect();
     assert_eq!(
         names,
         [
@@ -80,24 +74,16 @@ fn names_that_are_not_utf8_are_reported_not_lost() {
 fn unchanged_files_are_not_read_again() {
     let root = tempfile::tempdir().unwrap();
     for number in 0..20 {
-        put(
-            root.path(),
-            &format!("d{}/f{number}", number % 3),
-            &number.to_string(),
-        );
+        put(root.path(), &format!("d{}/f{number}", number % 3), &number.to_string());
     }
     settle(&root.path().join("d1/f19"));
     let tree = open(root.path(), StatIndex::default());
-    let first: Vec<_> = (0..20)
-        .map(|n| digest(&tree, &format!("d{}/f{n}", n % 3)))
-        .collect();
+    let first: Vec<_> = (0..20).map(|n| digest(&tree, &format!("d{}/f{n}", n % 3))).collect();
     assert_eq!(tree.work().files_read, 20);
     let index = tree.updated_index().unwrap();
 
     let tree = open(root.path(), StatIndex::decode(&index).unwrap());
-    let second: Vec<_> = (0..20)
-        .map(|n| digest(&tree, &format!("d{}/f{n}", n % 3)))
-        .collect();
+    let second: Vec<_> = (0..20).map(|n| digest(&tree, &format!("d{}/f{n}", n % 3))).collect();
     assert_eq!(tree.work().files_read, 0);
     assert_eq!(first, second);
     assert!(tree.updated_index().is_none(), "nothing was learned");
@@ -111,12 +97,7 @@ fn new_content_of_the_same_size_and_time_is_seen() {
     let time = SystemTime::now() - Duration::from_secs(1000);
     let set_time = |path: &Path| {
         let times = FileTimes::new().set_modified(time);
-        File::options()
-            .write(true)
-            .open(path)
-            .unwrap()
-            .set_times(times)
-            .unwrap();
+        File::options().write(true).open(path).unwrap().set_times(times).unwrap();
     };
     set_time(&path);
     settle(&path);
@@ -154,14 +135,8 @@ fn a_damaged_or_foreign_index_is_refused() {
     let last = index.len() - 1;
     index[last] ^= 1;
     assert_eq!(StatIndex::decode(&index).unwrap_err(), IndexError::Damaged);
-    assert_eq!(
-        StatIndex::decode(&index[..30]).unwrap_err(),
-        IndexError::Damaged
-    );
-    assert_eq!(
-        StatIndex::decode(b"something else").unwrap_err(),
-        IndexError::Foreign
-    );
+    assert_eq!(StatIndex::decode(&index[..30]).unwrap_err(), IndexError::Damaged);
+    assert_eq!(StatIndex::decode(b"something else").unwrap_err(), IndexError::Foreign);
     assert_eq!(StatIndex::decode(b"").unwrap_err(), IndexError::Foreign);
 }
 
@@ -209,28 +184,14 @@ fn links_are_followed_only_on_request_and_never_out() {
     let inside = |path: &str| Resolved::Inside(path.into());
     assert_eq!(tree.resolve("alias/file").unwrap(), inside("real/file"));
     assert_eq!(tree.resolve("absolute/file").unwrap(), inside("real/file"));
-    assert_eq!(
-        tree.resolve("out-and-in/file").unwrap(),
-        inside("real/file")
-    );
+    assert_eq!(tree.resolve("out-and-in/file").unwrap(), inside("real/file"));
     assert_eq!(tree.resolve("real/../alias").unwrap(), inside("real"));
     assert_eq!(tree.resolve("").unwrap(), inside(""));
     assert_eq!(tree.resolve("nothing/here").unwrap(), Resolved::Missing);
     assert_eq!(tree.resolve("real/file/deeper").unwrap(), Resolved::Missing);
-    assert!(matches!(
-        tree.resolve("out/file").unwrap(),
-        Resolved::Outside(_)
-    ));
-    assert!(
-        tree.resolve("loop")
-            .unwrap_err()
-            .message
-            .contains("symbolic links")
-    );
-    assert!(
-        tree.find("alias/file").is_none(),
-        "not followed without being asked"
-    );
+    assert!(matches!(tree.resolve("out/file").unwrap(), Resolved::Outside(_)));
+    assert!(tree.resolve("loop").unwrap_err().message.contains("symbolic links"));
+    assert!(tree.find("alias/file").is_none(), "not followed without being asked");
 }
 
 #[test]
@@ -244,10 +205,7 @@ fn an_allowed_directory_outside_is_part_of_the_tree() {
         .unwrap();
     assert_eq!(digest(&tree, "../beside/deep/file"), Digest::of(b"y"));
     assert!(tree.directory("../other").is_none());
-    assert_eq!(
-        tree.resolve("../beside/deep").unwrap(),
-        Resolved::Inside("../beside/deep".into())
-    );
+    assert_eq!(tree.resolve("../beside/deep").unwrap(), Resolved::Inside("../beside/deep".into()));
 }
 
 #[test]

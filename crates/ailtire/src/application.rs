@@ -185,8 +185,11 @@ impl Application {
 
 fn find(options: &OpenOptions) -> Result<PathBuf, Error> {
     let directory = &options.directory;
-    let directory = std::fs::canonicalize(directory)
-        .map_err(|source| Error::Io { action: "open", path: directory.clone(), source })?;
+    let directory = std::fs::canonicalize(directory).map_err(|source| Error::Io {
+        action: "open",
+        path: directory.clone(),
+        source,
+    })?;
     if options.exact {
         return Ok(directory);
     }

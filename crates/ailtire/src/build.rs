@@ -5,12 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ailtire_docker::{BuildError, BuildRequest, Engine, SecretValueSource};
-use ailtire_events::{
-    BuildFailure, DirtyReason, EventKind, EventSink, ImageSummary, Summary,
-};
-use ailtire_fingerprint::{
-    BaseIdentity, FORMAT, ImageInputs, Record, RecordedBase, Records,
-};
+use ailtire_events::{BuildFailure, DirtyReason, EventKind, EventSink, ImageSummary, Summary};
+use ailtire_fingerprint::{BaseIdentity, FORMAT, ImageInputs, Record, RecordedBase, Records};
 use ailtire_manifest::SecretSource;
 use ailtire_tree::Digest;
 use serde::Serialize;
@@ -101,8 +97,7 @@ impl Application {
             self.pull_bases(options, engine, sink).await?;
             store = engine.images().await?;
         }
-        let plan =
-            self.plan(&options.plan, &records, Some(&store)).map_err(Error::Definitions)?;
+        let plan = self.plan(&options.plan, &records, Some(&store)).map_err(Error::Definitions)?;
         self.save()?;
         announce(&plan, sink);
         if options.dry_run {
@@ -137,9 +132,8 @@ impl Application {
         sink: &dyn EventSink,
     ) -> Result<(), Error> {
         let graph = self.graph();
-        let order = graph
-            .in_order(&options.plan.images, &self.definitions)
-            .map_err(Error::Definitions)?;
+        let order =
+            graph.in_order(&options.plan.images, &self.definitions).map_err(Error::Definitions)?;
         let bases = order.iter().flat_map(|&image| graph.dockerfiles[image].iter());
         let bases = bases.flat_map(|dockerfile| &dockerfile.bases);
         let external: BTreeMap<_, _> = bases
@@ -273,9 +267,7 @@ impl Run<'_> {
         if let Some(context) = &image.context {
             let inputs = ImageInputs { context, settings: &image.settings }.record();
             let reasons = self.final_reasons(image);
-            self.records
-                .put(record, inputs, reasons)
-                .map_err(|error| unrecorded(image, &error))?;
+            self.records.put(record, inputs, reasons).map_err(|error| unrecorded(image, &error))?;
         }
         // A log that can't be kept is no reason to fail a build that went well.
         let _ = self.application.state.write_log(&image.reference, log.text().as_bytes());
@@ -329,8 +321,7 @@ impl Run<'_> {
             platforms: image.settings.platforms.clone(),
             labels: image.settings.labels.clone(),
             secrets: secrets.collect(),
-            no_cache: self.options.no_cache
-                && self.options.plan.images.contains(&image.definition),
+            no_cache: self.options.no_cache && self.options.plan.images.contains(&image.definition),
             context_key: format!(
                 "{}/{}/{}",
                 application.definitions.instance, package.directory, definition.name

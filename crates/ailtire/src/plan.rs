@@ -12,9 +12,9 @@ use ailtire_fingerprint::{
 use ailtire_tree::Digest;
 use rayon::prelude::*;
 
+use crate::Application;
 use crate::graph::ImageGraph;
 use crate::settings::settings_of;
-use crate::Application;
 
 /// What a plan is made for.
 #[derive(Debug, Clone, Default)]
@@ -120,11 +120,10 @@ impl Application {
     ) -> Result<Plan, Vec<Diagnostic>> {
         let graph = self.graph();
         let order = graph.in_order(&options.images, &self.definitions)?;
-        let drafts: Vec<_> = order
-            .par_iter()
-            .map(|&image| self.draft(image, &graph, options, records))
-            .collect();
-        let errors: Vec<_> = drafts.iter().filter_map(|draft| draft.as_ref().err()).flatten().collect();
+        let drafts: Vec<_> =
+            order.par_iter().map(|&image| self.draft(image, &graph, options, records)).collect();
+        let errors: Vec<_> =
+            drafts.iter().filter_map(|draft| draft.as_ref().err()).flatten().collect();
         if !errors.is_empty() {
             return Err(errors.into_iter().cloned().collect());
         }
@@ -206,7 +205,11 @@ impl Planner<'_> {
         let mut reasons = draft.reasons;
         if let Some(record) = &draft.record {
             reasons.extend(bases.iter().filter_map(|base| base_reason(base, record, earlier)));
-            reasons.extend(self.store.into_iter().flat_map(|store| missing(record, &definition.references, store)));
+            reasons.extend(
+                self.store
+                    .into_iter()
+                    .flat_map(|store| missing(record, &definition.references, store)),
+            );
         }
         // Stable: root causes stay in their order and come before what follows from them.
         reasons.sort_by_key(DirtyReason::is_cascade);

@@ -109,7 +109,13 @@ impl Board {
         }
         let ready = (0..dependencies.len()).filter(|job| waiting_for[*job] == 0).collect();
         let count = dependencies.len();
-        Self { dependents, waiting_for, ready, started: vec![false; count], doomed: vec![None; count] }
+        Self {
+            dependents,
+            waiting_for,
+            ready,
+            started: vec![false; count],
+            doomed: vec![None; count],
+        }
     }
 
     fn release(&mut self, job: usize) {
@@ -148,11 +154,8 @@ mod tests {
         let order = Mutex::new(Vec::new());
         let (running, most) = (Mutex::new(0_usize), Mutex::new(0_usize));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let results = runtime.block_on(schedule(
-            dependencies,
-            limits,
-            &CancellationToken::new(),
-            |job| {
+        let results =
+            runtime.block_on(schedule(dependencies, limits, &CancellationToken::new(), |job| {
                 let (order, running, most) = (&order, &running, &most);
                 async move {
                     let now = {
@@ -170,8 +173,7 @@ mod tests {
                     *running.lock().unwrap() -= 1;
                     if failing.contains(&job) { Err(()) } else { Ok(()) }
                 }
-            },
-        ));
+            }));
         (results, order.into_inner().unwrap(), most.into_inner().unwrap())
     }
 
@@ -228,8 +230,7 @@ mod tests {
     #[test]
     fn without_keep_going_nothing_starts_after_a_failure() {
         let dependencies = vec![vec![], vec![], vec![1]];
-        let (results, order, _) =
-            run(&dependencies, &[0], Limits { jobs: 1, keep_going: false });
+        let (results, order, _) = run(&dependencies, &[0], Limits { jobs: 1, keep_going: false });
         assert_eq!(order, [0]);
         assert_eq!(
             results,

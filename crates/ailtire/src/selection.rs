@@ -122,10 +122,14 @@ impl Application {
     }
 
     fn select_glob(&self, selector: &str, recursive: bool) -> Result<Vec<usize>, Diagnostic> {
-        let glob = GlobBuilder::new(selector).literal_separator(false).build().map_err(|error| {
-            Diagnostic::error("invalid-glob", format!("`{selector}` is no glob: {}", error.kind()))
+        let glob =
+            GlobBuilder::new(selector).literal_separator(false).build().map_err(|error| {
+                Diagnostic::error(
+                    "invalid-glob",
+                    format!("`{selector}` is no glob: {}", error.kind()),
+                )
                 .help("`*` stands for any text, `?` for one character, `[ab]` for one of these")
-        })?;
+            })?;
         let glob = glob.compile_matcher();
         let packages = self.definitions.packages.iter().enumerate();
         let packages: Vec<_> = packages
