@@ -126,6 +126,11 @@ impl StateDirectory {
         Ok(())
     }
 
+    /// Whether the directory is there, with this program's layout.
+    pub fn is_current(&self) -> bool {
+        matches!(self.read("version"), Ok(Some(version)) if version == VERSION.as_bytes())
+    }
+
     /// Looks whether the layout is this program's; one of another version is emptied.
     ///
     /// Call it with the lock held. The diagnostic says what was found.

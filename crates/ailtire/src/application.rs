@@ -84,7 +84,8 @@ impl Application {
             Access::Write => Some(state.lock(|holder| {
                 sink.emit(EventKind::WaitingForLock { holder: holder.to_owned() });
             })?),
-            Access::Read => state.path().exists().then(|| state.try_lock()).flatten(),
+            // Looking must not empty the state of another version, nor make one where none is.
+            Access::Read => state.is_current().then(|| state.try_lock()).flatten(),
         };
         if let Some(lock) = &lock {
             diagnostics.extend(state.ensure_version(lock)?);
