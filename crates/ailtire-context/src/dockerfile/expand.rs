@@ -28,7 +28,7 @@ pub(super) enum ExpandError {
     BadSubstitution,
     #[error("`${{…}}` has the unknown modifier `{0}`")]
     Modifier(char),
-    #[error("`{name}` {message}")]
+    #[error("`{name}` is not set: {message}")]
     Required { name: String, message: String },
     #[error("`${{…}}` is nested too deeply")]
     Depth,
@@ -198,6 +198,6 @@ fn plain(value: Value) -> Text {
 }
 
 fn required(name: String, message: String) -> ExpandError {
-    let message = if message.is_empty() { "has to be set".to_owned() } else { message };
+    let message = if message.is_empty() { "it has to be".to_owned() } else { message };
     ExpandError::Required { name, message }
 }

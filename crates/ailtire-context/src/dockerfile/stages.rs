@@ -8,7 +8,6 @@ use ailtire_manifest::ImageDefinition;
 use super::expand::{ExpandError, expand};
 use super::lines::{Instruction, Source};
 use super::scope::Scope;
-use super::words::split_words;
 use crate::model::{Base, BaseKind};
 
 /// What a stage starts from, or reads from.
@@ -192,7 +191,8 @@ impl<'source> Reader<'_, 'source> {
     /// Starts a stage. One that can't be read is there all the same, so that others keep their
     /// numbers and names.
     fn start_stage(&mut self, instruction: &'source Instruction) -> Result<(), ExpandError> {
-        let mut words = split_words(&instruction.arguments, self.escape).into_iter();
+        // Docker takes no notice of quotes here.
+        let mut words = instruction.arguments.split_whitespace();
         let base = words.next().unwrap_or_default();
         let name = match (words.next(), words.next()) {
             (Some(word), Some(name)) if word.eq_ignore_ascii_case("as") => {

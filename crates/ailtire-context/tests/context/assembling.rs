@@ -1,13 +1,11 @@
 //! What a build context holds.
 
-mod support;
-
 use std::os::unix::fs::PermissionsExt;
 
+use crate::support::{Fixture, paths};
 use ailtire_context::{Content, left_out};
 use ailtire_manifest::{Modes, SecretSource};
 use ailtire_tree::Digest;
-use support::{Fixture, paths};
 
 const DOCKERFILE: (&str, &str) = ("app/Dockerfile", "FROM scratch\nCOPY . /\n");
 
@@ -48,9 +46,9 @@ fn files_carry_source_size_and_digest() {
     let fixture = Fixture::new(&[DOCKERFILE, ("app/src/main.js", "hello")]);
     let context = fixture.assemble().unwrap();
     let main = context.entries.iter().find(|entry| &*entry.path == "src/main.js").unwrap();
-    let content =
+    let expected =
         Content::File { source: "app/src/main.js".into(), size: 5, digest: Digest::of(b"hello") };
-    assert_eq!(main.content, content);
+    assert_eq!(main.content, expected);
     assert_eq!(context.files(), 2);
     assert_eq!(context.total_bytes(), 5 + DOCKERFILE.1.len() as u64);
 }
