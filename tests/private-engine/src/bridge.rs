@@ -41,9 +41,7 @@ fn free_address(seed: u64, routes: &str) -> String {
         let number = (seed >> 32).wrapping_add(step) % (56 * 256);
         format!("10.{}.{}.", 200 + number / 256, number % 256)
     };
-    let free = (0..1024)
-        .map(network)
-        .find(|network| !routes.contains(network.as_str()));
+    let free = (0..1024).map(network).find(|network| !routes.contains(network.as_str()));
     format!("{}1/24", free.unwrap_or_else(|| network(0)))
 }
 

@@ -21,27 +21,18 @@ pub(crate) struct Program {
 
 /// Installs the packages of those `programs` that are neither on the path nor in a system folder.
 pub(crate) fn need(programs: &[Program]) -> Result<(), Error> {
-    let missing: Vec<Program> = programs
-        .iter()
-        .copied()
-        .filter(|program| find(program.name).is_none())
-        .collect();
+    let missing: Vec<Program> =
+        programs.iter().copied().filter(|program| find(program.name).is_none()).collect();
     let Some(first) = missing.first() else {
         return Ok(());
     };
     if !rustix::process::geteuid().is_root() || find("apt-get").is_none() {
-        return Err(Error::Missing {
-            program: first.name,
-            package: first.package,
-        });
+        return Err(Error::Missing { program: first.name, package: first.package });
     }
     let packages: Vec<&str> = missing.iter().map(|program| program.package).collect();
     install(&packages)?;
     match missing.iter().find(|program| find(program.name).is_none()) {
-        Some(program) => Err(Error::Missing {
-            program: program.name,
-            package: program.package,
-        }),
+        Some(program) => Err(Error::Missing { program: program.name, package: program.package }),
         None => Ok(()),
     }
 }
@@ -67,39 +58,20 @@ where
     S: AsRef<OsStr>,
 {
     let mut command = Command::new(find(program).unwrap_or_else(|| program.into()));
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .env("DEBIAN_FRONTEND", "noninteractive");
+    command.args(arguments).stdin(Stdio::null()).env("DEBIAN_FRONTEND", "noninteractive");
     let done = command.output();
-    let failed = |output: String| Error::Command {
-        command: format!("{command:?}"),
-        output,
-    };
+    let failed = |output: String| Error::Command { command: format!("{command:?}"), output };
     match done {
         Ok(done) if done.status.success() => Ok(String::from_utf8_lossy(&done.stdout).into_owned()),
-        Ok(done) => Err(failed(
-            String::from_utf8_lossy(&done.stderr).trim().to_owned(),
-        )),
+        Ok(done) => Err(failed(String::from_utf8_lossy(&done.stderr).trim().to_owned())),
         Err(error) => Err(failed(error.to_string())),
     }
 }
 
 fn install(packages: &[&str]) -> Result<(), Error> {
     let _no_services = ServicesStayStopped::new()?;
-    let options = [
-        "-q",
-        "-y",
-        "--no-install-recommends",
-        "-o",
-        "DPkg::Lock::Timeout=300",
-    ];
-    let arguments = || {
-        ["install"]
-            .into_iter()
-            .chain(options)
-            .chain(packages.iter().copied())
-    };
+    let options = ["-q", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
+    let arguments = || ["install"].into_iter().chain(options).chain(packages.iter().copied());
     // The lists of a fresh machine are missing, those of an old one name versions that are gone.
     if output("apt-get", arguments()).is_err() {
         output("apt-get", ["update", "-q"])?;

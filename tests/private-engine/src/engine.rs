@@ -28,27 +28,12 @@ const STOP_DEADLINE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(100);
 
 const PROGRAMS: [Program; 5] = [
-    Program {
-        name: "dockerd",
-        package: "docker.io",
-    },
+    Program { name: "dockerd", package: "docker.io" },
     // The engine refuses to start without it, even when told to leave the firewall alone.
-    Program {
-        name: "iptables",
-        package: "iptables",
-    },
-    Program {
-        name: "ip",
-        package: "iproute2",
-    },
-    Program {
-        name: "unshare",
-        package: "util-linux",
-    },
-    Program {
-        name: "mount",
-        package: "mount",
-    },
+    Program { name: "iptables", package: "iptables" },
+    Program { name: "ip", package: "iproute2" },
+    Program { name: "unshare", package: "util-linux" },
+    Program { name: "mount", package: "mount" },
 ];
 
 /// How an engine is to be started.
@@ -73,12 +58,7 @@ pub struct PrivateEngine {
 impl Launch {
     /// An engine in `folder` that starts empty and ends with its [`PrivateEngine`].
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self {
-            folder: folder.into(),
-            keep_data: false,
-            detached: false,
-            arguments: Vec::new(),
-        }
+        Self { folder: folder.into(), keep_data: false, detached: false, arguments: Vec::new() }
     }
 
     /// Keeps images and build cache from one start to the next.
@@ -107,8 +87,7 @@ impl Launch {
         debian::need(&PROGRAMS)?;
         let layout = Layout::new(&self.folder)?;
         let log = layout.lock()?;
-        log.set_len(0)
-            .tried(|| format!("emptying {}", layout.log().display()))?;
+        log.set_len(0).tried(|| format!("emptying {}", layout.log().display()))?;
         if !self.keep_data {
             remove_folder(&layout.data())?;
         }
@@ -174,15 +153,9 @@ impl Launch {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", include_str!("supervisor.sh"), "supervisor", bridge]);
         command.arg(&layout.run);
-        command.arg(if self.keep_data {
-            PathBuf::new()
-        } else {
-            layout.data()
-        });
+        command.arg(if self.keep_data { PathBuf::new() } else { layout.data() });
         command.arg(debian::find("dockerd").unwrap_or_else(|| "dockerd".into()));
-        command
-            .arg("--host")
-            .arg(format!("unix://{}", layout.socket().display()));
+        command.arg("--host").arg(format!("unix://{}", layout.socket().display()));
         command.arg("--config-file").arg(layout.config());
         command.arg("--data-root").arg(layout.data());
         command.arg("--exec-root").arg(&exec_root);
@@ -191,10 +164,7 @@ impl Launch {
         // A process namespace of its own and systemd's driver don't agree about process ids.
         command.args(["--exec-opt", "native.cgroupdriver=cgroupfs"]);
         command.args(&self.arguments);
-        command
-            .env("NOTIFY_SOCKET", notify)
-            .env_remove("DOCKER_HOST")
-            .env_remove("LISTEN_FDS");
+        command.env("NOTIFY_SOCKET", notify).env_remove("DOCKER_HOST").env_remove("LISTEN_FDS");
         // Ctrl-C is for the owner; the engine ends in its own order.
         command.process_group(0);
         command
@@ -239,9 +209,7 @@ impl PrivateEngine {
     fn wait_until_ready(&mut self, ready: &UnixDatagram) -> Result<(), Error> {
         let begin = Instant::now();
         let mut message = [0; 256];
-        ready
-            .set_read_timeout(Some(LOOK))
-            .tried(|| "setting a time limit".into())?;
+        ready.set_read_timeout(Some(LOOK)).tried(|| "setting a time limit".into())?;
         loop {
             match ready.recv(&mut message) {
                 Ok(length) if message.get(..length).is_some_and(says_ready) => break,
@@ -265,20 +233,12 @@ impl PrivateEngine {
     }
 
     fn not_started(&self, reason: String) -> Error {
-        Error::Start {
-            folder: self.layout.folder.clone(),
-            reason,
-            log: self.layout.log_tail(),
-        }
+        Error::Start { folder: self.layout.folder.clone(), reason, log: self.layout.log_tail() }
     }
 
     fn end(&mut self) -> Result<(), Error> {
         drop(self.supervisor.stdin.take());
-        if self
-            .supervisor
-            .try_wait()
-            .is_ok_and(|status| status.is_some())
-        {
+        if self.supervisor.try_wait().is_ok_and(|status| status.is_some()) {
             return Ok(());
         }
         let pid = Pid::from_child(&self.supervisor);
@@ -287,9 +247,7 @@ impl PrivateEngine {
             // end is done here.
             let _ = rustix::process::kill_process_group(pid, Signal::KILL);
             if !wait_for_end(pid, STOP_DEADLINE) {
-                return Err(Error::Stop {
-                    folder: self.layout.folder.clone(),
-                });
+                return Err(Error::Stop { folder: self.layout.folder.clone() });
             }
             bridge::remove(&bridge::name(&self.layout.folder));
             remove_folder(&self.layout.run)?;
@@ -297,10 +255,7 @@ impl PrivateEngine {
                 remove_folder(&self.layout.data())?;
             }
         }
-        self.supervisor
-            .wait()
-            .map(drop)
-            .tried(|| "waiting for the engine".into())
+        self.supervisor.wait().map(drop).tried(|| "waiting for the engine".into())
     }
 }
 
@@ -313,14 +268,9 @@ impl Drop for PrivateEngine {
 
 /// The host of the engine that runs in `folder`, if one answers there.
 pub fn is_running(folder: &Path) -> Option<String> {
-    let layout = folder
-        .exists()
-        .then(|| Layout::new(folder).ok())
-        .flatten()?;
+    let layout = folder.exists().then(|| Layout::new(folder).ok()).flatten()?;
     let client = Client::new(layout.socket());
-    client
-        .answers()
-        .then(|| format!("unix://{}", layout.socket().display()))
+    client.answers().then(|| format!("unix://{}", layout.socket().display()))
 }
 
 /// Stops the engine that [`Launch::detached`] started in `folder`, and says whether there was one.
@@ -351,18 +301,14 @@ pub fn stop(folder: &Path) -> Result<bool, Error> {
                 .tried(|| format!("writing to {}", layout.lifeline().display()))?;
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(Error::InUse {
-                folder: layout.folder,
-            });
+            return Err(Error::InUse { folder: layout.folder });
         }
         Err(_) => {}
     }
     if wait_for_end(pid, STOP_DEADLINE) {
         Ok(true)
     } else {
-        Err(Error::Stop {
-            folder: layout.folder,
-        })
+        Err(Error::Stop { folder: layout.folder })
     }
 }
 
@@ -372,15 +318,10 @@ fn wait_for_end(pid: Pid, limit: Duration) -> bool {
         // No such process.
         return true;
     };
-    let limit = Timespec {
-        tv_sec: limit.as_secs().cast_signed(),
-        tv_nsec: 0,
-    };
+    let limit = Timespec { tv_sec: limit.as_secs().cast_signed(), tv_nsec: 0 };
     matches!(poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit)), Ok(count) if count > 0)
 }
 
 fn says_ready(message: &[u8]) -> bool {
-    message
-        .split(|byte| *byte == b'\n')
-        .any(|line| line == b"READY=1")
+    message.split(|byte| *byte == b'\n').any(|line| line == b"READY=1")
 }

@@ -86,9 +86,6 @@ pub(crate) trait Tried<T> {
 
 impl<T, E: Into<io::Error>> Tried<T> for Result<T, E> {
     fn tried(self, what: impl FnOnce() -> String) -> Result<T, Error> {
-        self.map_err(|source| Error::Io {
-            what: what(),
-            source: source.into(),
-        })
+        self.map_err(|source| Error::Io { what: what(), source: source.into() })
     }
 }

@@ -27,9 +27,7 @@ impl Layout {
     /// The layout of `folder`, which is made if it is not there.
     pub(crate) fn new(folder: &Path) -> Result<Self, Error> {
         fs::create_dir_all(folder).tried(|| format!("creating {}", folder.display()))?;
-        let folder = folder
-            .canonicalize()
-            .tried(|| format!("finding {}", folder.display()))?;
+        let folder = folder.canonicalize().tried(|| format!("finding {}", folder.display()))?;
         let run = if folder.as_os_str().len() <= LONGEST_FOLDER {
             folder.join("run")
         } else {
@@ -73,9 +71,7 @@ impl Layout {
             .tried(|| format!("opening {}", path.display()))?;
         match log.try_lock() {
             Ok(()) => Ok(log),
-            Err(TryLockError::WouldBlock) => Err(Error::InUse {
-                folder: self.folder.clone(),
-            }),
+            Err(TryLockError::WouldBlock) => Err(Error::InUse { folder: self.folder.clone() }),
             Err(TryLockError::Error(error)) => {
                 Err(error).tried(|| format!("locking {}", path.display()))
             }

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use crate::error::{Error, Tried};
 
-/// How long the engine may be silent before a request is given up.
-const SILENCE: Duration = Duration::from_mins(2);
+/// How long the engine may be silent before a request is given up, if nothing else is said.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A client of the engine that listens on one Unix socket. Each request opens a connection.
 #[derive(Debug, Clone)]
 pub struct Client {
     socket: PathBuf,
+    patience: Duration,
 }
 
 /// An answer of the engine.
@@ -28,9 +29,14 @@ pub struct Response {
 impl Client {
     /// A client of the engine that listens on `socket`.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self {
-            socket: socket.into(),
-        }
+        Self { socket: socket.into(), patience: PATIENCE }
+    }
+
+    /// The same client, giving a request up when the engine is silent for longer than `patience`.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// The socket's path.
@@ -40,8 +46,7 @@ impl Client {
 
     /// Whether an engine answers.
     pub fn answers(&self) -> bool {
-        self.get("/_ping")
-            .is_ok_and(|response| response.status == 200)
+        self.get("/_ping").is_ok_and(|response| response.status == 200)
     }
 
     /// Asks for `path` (with its query).
@@ -77,7 +82,7 @@ impl Client {
     ) -> Result<Response, Error> {
         let request = format!("{method} {path}");
         let mut stream = UnixStream::connect(&self.socket)
-            .and_then(|stream| stream.set_read_timeout(Some(SILENCE)).map(|()| stream))
+            .and_then(|stream| stream.set_read_timeout(Some(self.patience)).map(|()| stream))
             .tried(|| format!("connecting to {}", self.socket.display()))?;
         let head = format!(
             "{request} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\
@@ -104,11 +109,7 @@ impl Response {
     /// # Errors
     /// The engine refused the request.
     pub fn accepted(self, request: &str) -> Result<Self, Error> {
-        let refused = |status, message| Error::Refused {
-            request: request.into(),
-            status,
-            message,
-        };
+        let refused = |status, message| Error::Refused { request: request.into(), status, message };
         let text = String::from_utf8_lossy(&self.body);
         let field = |line: &str, name: &str| {
             let value = serde_json::from_str::<serde_json::Value>(line).ok()?;
@@ -130,24 +131,12 @@ fn parse(answer: &[u8]) -> Option<Response> {
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = std::str::from_utf8(answer.get(..end)?).ok()?;
     let rest = answer.get(end + 4..)?;
-    let status = head
-        .strip_prefix("HTTP/1.")?
-        .split(' ')
-        .nth(1)?
-        .parse()
-        .ok()?;
-    let chunked = head
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .any(|(name, value)| {
-            name.eq_ignore_ascii_case("transfer-encoding")
-                && value.trim().eq_ignore_ascii_case("chunked")
-        });
-    let body = if chunked {
-        join_chunks(rest)?
-    } else {
-        rest.to_vec()
-    };
+    let status = head.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()?;
+    let chunked = head.lines().filter_map(|line| line.split_once(':')).any(|(name, value)| {
+        name.eq_ignore_ascii_case("transfer-encoding")
+            && value.trim().eq_ignore_ascii_case("chunked")
+    });
+    let body = if chunked { join_chunks(rest)? } else { rest.to_vec() };
     Some(Response { status, body })
 }
 
@@ -174,10 +163,7 @@ mod tests {
     #[test]
     fn a_plain_body_is_taken_as_it_is() {
         let response = parse(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK").unwrap();
-        assert_eq!(
-            (response.status, response.body.as_slice()),
-            (200, b"OK".as_slice())
-        );
+        assert_eq!((response.status, response.body.as_slice()), (200, b"OK".as_slice()));
     }
 
     #[test]
@@ -185,10 +171,7 @@ mod tests {
         let answer = b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n\
             3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n";
         let response = parse(answer).unwrap();
-        assert_eq!(
-            (response.status, response.body.as_slice()),
-            (201, b"abcde".as_slice())
-        );
+        assert_eq!((response.status, response.body.as_slice()), (201, b"abcde".as_slice()));
     }
 
     #[test]
@@ -208,14 +191,10 @@ mod tests {
     #[test]
     fn a_refusal_in_the_body_is_an_error() {
         let body = b"{\"status\":\"loading\"}\n{\"error\":\"no space left\"}\n".to_vec();
-        let error = Response { status: 200, body }
-            .accepted("POST /images/create")
-            .unwrap_err();
+        let error = Response { status: 200, body }.accepted("POST /images/create").unwrap_err();
         assert!(error.to_string().contains("no space left"), "{error}");
         let body = b"{\"message\":\"page not found\"}".to_vec();
-        let error = Response { status: 404, body }
-            .accepted("GET /nothing")
-            .unwrap_err();
+        let error = Response { status: 404, body }.accepted("GET /nothing").unwrap_err();
         assert_eq!(
             error.to_string(),
             "the engine refused `GET /nothing` with status 404: page not found"

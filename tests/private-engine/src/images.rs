@@ -63,15 +63,10 @@ pub fn base_image(client: &Client, image: BaseImage, cache: &Path) -> Result<&'s
     }
     let path = content(image, cache)?;
     let mut file = File::open(&path).tried(|| format!("opening {}", path.display()))?;
-    let length = file
-        .metadata()
-        .tried(|| format!("reading {}", path.display()))?
-        .len();
+    let length = file.metadata().tried(|| format!("reading {}", path.display()))?.len();
     let (repository, tag) = reference.split_once(':').unwrap_or((reference, "latest"));
     let request = format!("/images/create?fromSrc=-&repo={repository}&tag={tag}");
-    client
-        .post(&request, &mut file, length)?
-        .accepted(&format!("POST {request}"))?;
+    client.post(&request, &mut file, length)?.accepted(&format!("POST {request}"))?;
     Ok(reference)
 }
 
@@ -83,10 +78,7 @@ fn content(image: BaseImage, cache: &Path) -> Result<PathBuf, Error> {
     }
     let writing = || format!("writing {}", path.display());
     fs::create_dir_all(cache).tried(writing)?;
-    let mut file = tempfile::Builder::new()
-        .suffix(".tar")
-        .tempfile_in(cache)
-        .tried(writing)?;
+    let mut file = tempfile::Builder::new().suffix(".tar").tempfile_in(cache).tried(writing)?;
     let temporary = file.path().to_owned();
     image.write(file.as_file_mut(), &temporary)?;
     file.persist(&path).tried(writing)?;
@@ -95,10 +87,7 @@ fn content(image: BaseImage, cache: &Path) -> Result<PathBuf, Error> {
 
 fn write_busybox(file: &mut File) -> Result<(), Error> {
     // Debian's plain `busybox` is not static in every release; `busybox-static` is.
-    need(&[Program {
-        name: "busybox",
-        package: "busybox-static",
-    }])?;
+    need(&[Program { name: "busybox", package: "busybox-static" }])?;
     let program = find("busybox").unwrap_or_else(|| "busybox".into());
     let applets = output("busybox", ["--list"])?;
     let mut builder = Builder::new(file);
@@ -110,12 +99,7 @@ fn add_busybox<W: Write>(
     program: &Path,
     applets: &str,
 ) -> std::io::Result<()> {
-    for (folder, mode) in [
-        ("bin/", 0o755),
-        ("etc/", 0o755),
-        ("root/", 0o700),
-        ("tmp/", 0o1777),
-    ] {
+    for (folder, mode) in [("bin/", 0o755), ("etc/", 0o755), ("root/", 0o700), ("tmp/", 0o1777)] {
         let mut header = header(EntryType::Directory, mode, 0);
         builder.append_data(&mut header, folder, std::io::empty())?;
     }
@@ -141,10 +125,7 @@ fn header(kind: EntryType, mode: u32, size: u64) -> Header {
 }
 
 fn write_runtime(path: &Path) -> Result<(), Error> {
-    need(&[Program {
-        name: "mmdebstrap",
-        package: "mmdebstrap",
-    }])?;
+    need(&[Program { name: "mmdebstrap", package: "mmdebstrap" }])?;
     let include = format!("--include={RUNTIME_PACKAGES}");
     let without_documentation = [
         "--dpkgopt=path-exclude=/usr/share/doc/*",
@@ -167,12 +148,7 @@ mod tests {
     fn busybox_has_its_applets_as_links() {
         let mut packed = Vec::new();
         let mut builder = Builder::new(&mut packed);
-        add_busybox(
-            &mut builder,
-            Path::new("/proc/self/exe"),
-            "busybox\nls\nsh\n",
-        )
-        .unwrap();
+        add_busybox(&mut builder, Path::new("/proc/self/exe"), "busybox\nls\nsh\n").unwrap();
         drop(builder);
         let mut archive = tar::Archive::new(packed.as_slice());
         let entries: Vec<(String, EntryType)> = archive
@@ -180,26 +156,11 @@ mod tests {
             .unwrap()
             .map(|entry| {
                 let entry = entry.unwrap();
-                (
-                    entry.path().unwrap().display().to_string(),
-                    entry.header().entry_type(),
-                )
+                (entry.path().unwrap().display().to_string(), entry.header().entry_type())
             })
             .collect();
-        assert!(
-            entries.contains(&("bin/busybox".into(), EntryType::Regular)),
-            "{entries:?}"
-        );
-        assert!(
-            entries.contains(&("bin/sh".into(), EntryType::Symlink)),
-            "{entries:?}"
-        );
-        assert_eq!(
-            entries
-                .iter()
-                .filter(|(name, _)| name == "bin/busybox")
-                .count(),
-            1
-        );
+        assert!(entries.contains(&("bin/busybox".into(), EntryType::Regular)), "{entries:?}");
+        assert!(entries.contains(&("bin/sh".into(), EntryType::Symlink)), "{entries:?}");
+        assert_eq!(entries.iter().filter(|(name, _)| name == "bin/busybox").count(), 1);
     }
 }

@@ -1,4 +1,5 @@
 //! A private engine works, and leaves nothing.
+#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -31,15 +32,8 @@ fn bridges() -> Vec<String> {
 
 /// The bridge that serves `folder`, found by what its engine was told.
 fn bridge_of(folder: &Path) -> String {
-    let line = processes(folder)
-        .into_iter()
-        .find(|line| line.contains("--bridge"))
-        .unwrap();
-    line.split(' ')
-        .skip_while(|word| *word != "--bridge")
-        .nth(1)
-        .unwrap()
-        .to_owned()
+    let line = processes(folder).into_iter().find(|line| line.contains("--bridge")).unwrap();
+    line.split(' ').skip_while(|word| *word != "--bridge").nth(1).unwrap().to_owned()
 }
 
 fn assert_nothing_left(folder: &Path, bridge: &str) {
@@ -47,10 +41,8 @@ fn assert_nothing_left(folder: &Path, bridge: &str) {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
     assert!(!mounts.contains(folder.to_str().unwrap()), "{mounts}");
     assert!(!bridges().iter().any(|name| name == bridge), "{bridge}");
-    let left: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
+    let left: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["dockerd.log"]);
 }
 
@@ -63,10 +55,7 @@ fn an_engine_takes_a_base_image_and_leaves_nothing() {
     assert_eq!(is_running(&folder).as_deref(), Some(engine.host()));
     let cache = temporary.path().join("cache");
     let reference = base_image(&engine.client(), BaseImage::Busybox, &cache).unwrap();
-    let image = engine
-        .client()
-        .get(&format!("/images/{reference}/json"))
-        .unwrap();
+    let image = engine.client().get(&format!("/images/{reference}/json")).unwrap();
     assert_eq!(image.status, 200);
     let bridge = bridge_of(&folder);
     engine.stop().unwrap();
@@ -109,14 +98,7 @@ fn a_detached_engine_runs_until_it_is_stopped_and_may_keep_its_data() {
     let reference = base_image(&engine.client(), BaseImage::Busybox, &cache).unwrap();
     engine.stop().unwrap();
     let engine = Launch::new(&folder).keep_data().start().unwrap();
-    assert_eq!(
-        engine
-            .client()
-            .get(&format!("/images/{reference}/json"))
-            .unwrap()
-            .status,
-        200
-    );
+    assert_eq!(engine.client().get(&format!("/images/{reference}/json")).unwrap().status, 200);
     engine.stop().unwrap();
     fs::remove_dir_all(folder.join("data")).unwrap();
     assert_nothing_left(&folder, &bridge);
@@ -125,14 +107,8 @@ fn a_detached_engine_runs_until_it_is_stopped_and_may_keep_its_data() {
 #[test]
 fn a_start_that_fails_shows_the_log() {
     let temporary = tempfile::tempdir().unwrap();
-    let error = Launch::new(temporary.path())
-        .argument("--no-such-flag")
-        .start()
-        .unwrap_err();
-    assert!(
-        error.to_string().contains("unknown flag: --no-such-flag"),
-        "{error}"
-    );
+    let error = Launch::new(temporary.path()).argument("--no-such-flag").start().unwrap_err();
+    assert!(error.to_string().contains("unknown flag: --no-such-flag"), "{error}");
     assert_nothing_left(temporary.path(), "none");
 }
 
@@ -159,11 +135,7 @@ fn a_killed_owner_takes_its_engine_with_it() {
     }
     let temporary = tempfile::tempdir().unwrap();
     let mut owner = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "a_killed_owner_takes_its_engine_with_it",
-            "--nocapture",
-        ])
+        .args(["--exact", "a_killed_owner_takes_its_engine_with_it", "--nocapture"])
         .env(OWNER, temporary.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -176,9 +148,6 @@ fn a_killed_owner_takes_its_engine_with_it() {
     owner.kill().unwrap();
     owner.wait().unwrap();
     // The last process of the engine holds the lock of its log.
-    fs::File::open(temporary.path().join("dockerd.log"))
-        .unwrap()
-        .lock()
-        .unwrap();
+    fs::File::open(temporary.path().join("dockerd.log")).unwrap().lock().unwrap();
     assert_nothing_left(temporary.path(), &bridge);
 }
