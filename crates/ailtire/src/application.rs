@@ -1,6 +1,6 @@
 //! Opening an application: lock, walk, evaluate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -66,6 +66,7 @@ pub struct Application {
     pub(crate) lock: Option<Arc<Lock>>,
     load_options: LoadOptions,
     cache: Arc<EvaluationCache>,
+    environments: BTreeSet<String>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -106,6 +107,7 @@ impl Application {
             lock: lock.map(Arc::new),
             load_options,
             cache: Arc::new(cache),
+            environments: loaded.environments,
             diagnostics,
         })
     }
@@ -123,6 +125,7 @@ impl Application {
             lock: self.lock.clone(),
             load_options,
             cache: Arc::clone(&self.cache),
+            environments: loaded.environments,
             diagnostics: loaded.diagnostics,
         }
     }
@@ -140,6 +143,11 @@ impl Application {
     /// Everything that was found while reading the definitions, errors too.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
+    }
+
+    /// Every environment that the definitions name.
+    pub fn environments(&self) -> &BTreeSet<String> {
+        &self.environments
     }
 
     /// Where the state is kept.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ailtire_docker::{BuildError, BuildRequest, Engine, SecretValueSource};
-use ailtire_events::{BuildFailure, DirtyReason, EventKind, EventSink, ImageSummary, Summary};
+use ailtire_events::{BuildFailure, DirtyReason, EventKind, EventSink, Summary};
 use ailtire_fingerprint::{BaseIdentity, FORMAT, ImageInputs, Record, RecordedBase, Records};
 use ailtire_manifest::SecretSource;
 use ailtire_tree::Digest;
@@ -85,7 +85,7 @@ impl Application {
         cancel: &CancellationToken,
     ) -> Result<Outcome, Error> {
         let begin = Instant::now();
-        let records = self.state.records(engine.describe())?;
+        let records = self.state.records(&engine.describe())?;
         if let Some(lock) = &self.lock
             && let Err(source) = records.tidy(lock)
         {
@@ -141,8 +141,7 @@ impl Application {
             .map(|base| (&base.reference, &base.platform))
             .collect();
         for (reference, platform) in external {
-            sink.emit(EventKind::Pulling { reference: reference.clone() });
-            engine.pull(reference, platform.as_deref()).await?;
+            engine.pull(reference, platform.as_deref(), sink).await?;
         }
         Ok(())
     }
@@ -337,9 +336,9 @@ impl Run<'_> {
                 Arc::clone(pulled.entry(base.reference.clone()).or_default())
             };
             cell.get_or_init(|| async {
-                self.sink.emit(EventKind::Pulling { reference: base.reference.clone() });
                 // The build itself says why, in the words of the step that needs the base.
-                self.engine.pull(&base.reference, base.platform.as_deref()).await.ok()
+                let platform = base.platform.as_deref();
+                self.engine.pull(&base.reference, platform, self.sink).await.ok()
             })
             .await;
         }

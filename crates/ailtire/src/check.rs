@@ -14,9 +14,9 @@ pub fn check(application: &Application) -> Vec<Diagnostic> {
     found.extend(application.diagnostics().iter().cloned());
     found.extend(look_at(application));
     let chosen = application.definitions.environment.clone();
-    for environment in application.definitions.environments() {
-        if environment != chosen {
-            let other = application.in_environment(&environment);
+    for environment in application.environments() {
+        if *environment != chosen {
+            let other = application.in_environment(environment);
             found.extend(other.diagnostics().iter().cloned());
             found.extend(look_at(&other));
         }
@@ -39,7 +39,7 @@ fn look_at(application: &Application) -> Vec<Diagnostic> {
             };
             let definition = &definitions.images[image];
             let tree = &application.tree;
-            match ailtire_context::assemble(tree, definitions, definition, dockerfile) {
+            match ailtire_context::assemble_with(tree, definitions, definition, dockerfile) {
                 Ok(context) => context.diagnostics,
                 Err(diagnostics) => diagnostics,
             }

@@ -26,7 +26,7 @@ impl Application {
         let mut report = CleanReport::default();
         if let Some(engine) = engine {
             let store = engine.images().await?;
-            for record in self.state.records(engine.describe())?.all() {
+            for record in self.state.records(&engine.describe())?.all() {
                 for reference in &record.references {
                     if store.id_of(reference) != Some(&*record.image_id) {
                         continue;

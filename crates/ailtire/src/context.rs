@@ -54,11 +54,8 @@ impl Application {
     /// [`Error::Definitions`] with everything that is wrong with it.
     pub fn context(&self, image: usize) -> Result<ContextReport, Error> {
         let definition = &self.definitions.images[image];
-        let dockerfile = ailtire_context::dockerfile(&self.tree, definition);
-        let dockerfile = dockerfile.map_err(Error::Definitions)?;
-        let context =
-            ailtire_context::assemble(&self.tree, &self.definitions, definition, dockerfile)
-                .map_err(Error::Definitions)?;
+        let context = ailtire_context::assemble(&self.tree, &self.definitions, definition)
+            .map_err(Error::Definitions)?;
         let left_out = ailtire_context::left_out(&self.tree, &self.definitions, definition)
             .map_err(Error::Definitions)?;
         Ok(ContextReport {
@@ -77,7 +74,7 @@ impl Application {
     ///
     /// An I/O error, also where a file changed since the report was made.
     pub fn write_context(&self, report: &ContextReport, out: impl Write) -> std::io::Result<()> {
-        report.context.write_tar(self.root(), out).map(drop)
+        report.context.write_tar(self.root(), &[], out).map(drop)
     }
 }
 

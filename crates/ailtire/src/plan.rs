@@ -150,7 +150,7 @@ impl Application {
         let definition = &self.definitions.images[index];
         let dockerfile = graph.dockerfiles[index].clone()?;
         let context =
-            ailtire_context::assemble(&self.tree, &self.definitions, definition, dockerfile)?;
+            ailtire_context::assemble_with(&self.tree, &self.definitions, definition, dockerfile)?;
         let settings = settings_of(&self.definitions, definition, &options.platforms);
         let inputs = ImageInputs { context: &context, settings: &settings };
         let key = inputs.key();
@@ -265,7 +265,7 @@ impl Planner<'_> {
                     | DirtyReason::ImageReplaced { .. }
             )
         });
-        references && self.store.is_none_or(|store| store.has_id(&record.image_id))
+        references && self.store.is_none_or(|store| store.contains_id(&record.image_id))
     }
 }
 

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ailtire_events::Diagnostic;
-use ailtire_manifest::reference::canonical;
-use ailtire_manifest::resolve_package;
+use ailtire_manifest::{LookupError, resolve_package};
 use globset::GlobBuilder;
 
 use crate::Application;
@@ -47,32 +46,44 @@ impl Application {
         if selector.contains(['*', '?', '[', '{']) {
             return self.select_glob(selector, selection.recursive);
         }
-        let images = self.images_called(selector);
+        let named = self.definitions.images_named(selector);
+        let images: Vec<_> = named.map(|(index, _)| index).collect();
         let package = match self.package_at(selector, &selection.working_directory) {
             Some(package) => Ok(package),
-            None => resolve_package(&self.definitions, selector),
+            None => resolve_package(&self.definitions.packages, selector),
         };
-        match (images.is_empty(), package) {
-            (_, Ok(package)) => {
+        match package {
+            Ok(package) => {
                 let below = self.images_of(&[package], selection.recursive);
                 if images.is_empty() && below.is_empty() {
                     return Err(self.without_images(package, selector, selection.recursive));
                 }
                 Ok(images.into_iter().chain(below).collect())
             }
-            (false, Err(_)) => Ok(images),
-            (true, Err(mut error)) => {
-                if error.code != "ambiguous-package" {
-                    error.message = format!("nothing is called `{selector}`: no package, no image");
-                    let known = self.definitions.images.iter();
-                    let near = near_misses(selector, known.map(|image| image.name.as_str()));
-                    if !near.is_empty() {
-                        error = error.help(format!("did you mean {}?", near.join(" or ")));
-                    }
-                }
-                Err(error)
-            }
+            Err(_) if !images.is_empty() => Ok(images),
+            Err(error) => Err(self.unknown(selector, &error)),
         }
+    }
+
+    fn unknown(&self, selector: &str, error: &LookupError) -> Diagnostic {
+        let packages = &self.definitions.packages;
+        let (near, message) = match error {
+            LookupError::Ambiguous { candidates, .. } => {
+                let places = candidates.iter().map(|&index| packages[index].directory.clone());
+                let help = format!("name one of them by its directory: {}", quoted(places));
+                return Diagnostic::error("ambiguous-selector", error.to_string()).help(help);
+            }
+            LookupError::Unknown { near, .. } => {
+                (near, format!("nothing is called `{selector}`: no package, no image"))
+            }
+        };
+        let known = self.definitions.images.iter().map(|image| image.name.as_str());
+        let near = near_misses(selector, known.chain(near.iter().map(String::as_str)));
+        Diagnostic::error("nothing-selected", message).help(if near.is_empty() {
+            "`ailtire-build graph` lists packages and images".to_owned()
+        } else {
+            format!("did you mean {}?", quoted(near))
+        })
     }
 
     fn without_images(&self, package: usize, selector: &str, recursive: bool) -> Diagnostic {
@@ -82,16 +93,6 @@ impl Application {
             return error.help("packages below it do: add `--recursive`");
         }
         error.help("images are defined in its `deploy/build.js`")
-    }
-
-    fn images_called(&self, selector: &str) -> Vec<usize> {
-        let wanted = canonical(selector);
-        let images = self.definitions.images.iter().enumerate();
-        let called = images.filter(|(_, image)| {
-            image.name == selector
-                || image.references.iter().any(|reference| canonical(reference) == wanted)
-        });
-        called.map(|(index, _)| index).collect()
     }
 
     /// The package whose directory is `selector`, from the working directory or from the root.
@@ -108,14 +109,10 @@ impl Application {
     }
 
     fn images_of(&self, packages: &[usize], recursive: bool) -> Vec<usize> {
-        let is_selected = |mut package: usize| loop {
-            if packages.contains(&package) {
-                return true;
-            }
-            match self.definitions.packages[package].parent {
-                Some(parent) if recursive => package = parent,
-                _ => return false,
-            }
+        let is_selected = |package: usize| {
+            packages.contains(&package)
+                || recursive
+                    && packages.iter().any(|&above| self.definitions.is_within(package, above))
         };
         let images = self.definitions.images.iter().enumerate();
         images.filter(|(_, image)| is_selected(image.package)).map(|(index, _)| index).collect()
@@ -168,5 +165,11 @@ fn near_misses<'names>(word: &str, names: impl Iterator<Item = &'names str>) -> 
         .collect();
     near.sort_unstable();
     near.dedup();
-    near.into_iter().take(3).map(|(_, name)| format!("`{name}`")).collect()
+    near.into_iter().take(3).map(|(_, name)| name.to_owned()).collect()
+}
+
+/// The names in backticks, with "or" between them.
+fn quoted(names: impl IntoIterator<Item = String>) -> String {
+    let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    names.join(" or ")
 }

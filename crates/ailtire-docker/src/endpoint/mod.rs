@@ -8,6 +8,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::EngineError;
+use crate::config_file::ConfigFile;
+
 pub(crate) use resolve::resolve;
 
 /// Which builder an engine is asked to use.
@@ -82,6 +85,18 @@ impl EndpointOptions {
             },
             connect_timeout: CONNECT_TIMEOUT,
         }
+    }
+}
+
+impl EndpointOptions {
+    /// The endpoint that these options name, as text. Nothing is connected to.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::BadEndpoint`] where they name nothing usable.
+    pub fn describe(&self) -> Result<String, EngineError> {
+        let config = ConfigFile::load(self.config_directory.as_deref())?;
+        Ok(resolve(self, &config)?.to_string())
     }
 }
 
