@@ -100,7 +100,7 @@ pub struct Summary {
 
 /// What happened. `image` is always an image's first reference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "reason", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+#[serde(tag = "reason", rename_all = "kebab-case")]
 pub enum EventKind {
     /// Another run in this application has the lock; this one waits for it.
     WaitingForLock {

@@ -1,0 +1,155 @@
+//! Bad input and faults: what is said, what is lost, what the exit code is.
+
+use std::process::Stdio;
+
+use crate::support::{Run, TestApplication, image_files};
+
+const TWO: &str =
+    "module.exports = { bad: { dir: 'bad' }, good: { dir: 'good' }, on: { dir: 'on' } };";
+
+fn with_a_failing_image() -> TestApplication {
+    let application = TestApplication::new(&[
+        ("deploy/build.js", TWO),
+        (
+            "deploy/bad/Dockerfile",
+            "FROM ailtire-test/busybox:1\n\nRUN echo some output; echo more >&2; exit 42\n",
+        ),
+        ("deploy/good/Dockerfile", "FROM scratch\nCOPY . /\n"),
+    ]);
+    let on = format!("FROM {}-bad\nCOPY . /\n", application.name);
+    application.put("deploy/on/Dockerfile", &on);
+    application
+}
+
+#[test]
+fn a_failed_step_is_shown_whole_and_stops_only_what_is_on_it() {
+    let application = with_a_failing_image();
+    let run = application.run(&["build", "--keep-going", "--progress", "plain"]);
+    assert_eq!(run.code, Some(1), "{run}");
+    for part in
+        ["some output", "more", "exit code 42", "deploy/bad/Dockerfile:3", "deploy/build.js:1"]
+    {
+        assert!(run.stderr.contains(part), "`{part}` is not said in {run}");
+    }
+    let run = application.build(&["--keep-going"]);
+    assert_eq!(run.code, Some(1));
+    assert_eq!(run.images("build-failed").into_iter().collect::<Vec<_>>(), ["bad"]);
+    assert_eq!(run.images("image-skipped").into_iter().collect::<Vec<_>>(), ["on"]);
+    assert_eq!(run.images("image-fresh").into_iter().collect::<Vec<_>>(), ["good"]);
+    let failure = &run.events("build-failed")[0]["failure"];
+    assert_eq!(failure["exit_code"], 42);
+    assert_eq!(failure["line"], 3);
+}
+
+#[test]
+fn without_an_engine_it_says_so() {
+    let application = with_a_failing_image();
+    let mut command = application.command(&["build"]);
+    let run = Run::of(command.env("DOCKER_HOST", "unix:///nowhere/docker.sock").output().unwrap());
+    assert_eq!(run.code, Some(3), "{run}");
+    assert!(run.stderr.contains("/nowhere/docker.sock"), "{run}");
+    let mut command = application.command(&["plan"]);
+    let run = Run::of(command.env("DOCKER_HOST", "unix:///nowhere/docker.sock").output().unwrap());
+    assert_eq!(run.code, Some(0), "planning needs no engine: {run}");
+}
+
+#[test]
+fn an_interrupt_cancels_what_runs_and_keeps_what_is_done() {
+    let application = TestApplication::new(&[
+        ("deploy/build.js", "module.exports = { a: { dir: 'a' }, b: { dir: 'b' } };"),
+        ("deploy/a/Dockerfile", "FROM scratch\nCOPY . /\n"),
+    ]);
+    let slow = format!(
+        "FROM {}-a AS a\nFROM ailtire-test/busybox:1\nCOPY --from=a / /a/\nRUN echo running; sleep 600\n",
+        application.name
+    );
+    application.put("deploy/b/Dockerfile", &slow);
+    let mut command = application.command(&["build", "--message-format", "json"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = Vec::new();
+    let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+    loop {
+        let mut line = String::new();
+        assert_ne!(std::io::BufRead::read_line(&mut output, &mut line).unwrap(), 0, "{lines:?}");
+        let running = line.contains("build-log") && line.contains("running");
+        lines.push(line);
+        if running {
+            break;
+        }
+    }
+    let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]);
+    assert!({ interrupted }.status().unwrap().success());
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut output, &mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    assert!(rest.contains("build-cancelled"), "{rest}");
+    let run = application.built(&["a"]);
+    assert_eq!(run.summary()["fresh"], 1, "the finished image stays recorded: {run}");
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_built_is_never_recorded_as_fresh() {
+    // The first image's build rewrites nothing; the second one's file is changed between planning
+    // and sending, by waiting for the first one's end.
+    let application = TestApplication::new(&[
+        (
+            "deploy/build.js",
+            "module.exports = { first: { dir: 'first' }, second: { dir: 'second' } };",
+        ),
+        ("deploy/first/Dockerfile", "FROM ailtire-test/busybox:1\nRUN echo started; sleep 1\n"),
+        ("deploy/second/file", "before"),
+    ]);
+    let second = format!("FROM {}-first\nCOPY file /\n", application.name);
+    application.put("deploy/second/Dockerfile", &second);
+    let mut command = application.command(&["build", "--message-format", "json"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut changed = false;
+    let mut line = String::new();
+    while std::io::BufRead::read_line(&mut output, &mut line).unwrap() > 0 {
+        if !changed && line.contains("build-started") {
+            application.put("deploy/second/file", "after!");
+            changed = true;
+        }
+        line.clear();
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let run = application.built(&[]);
+    assert_eq!(run.built(), ["second"], "{run}");
+    assert_eq!(image_files(&application.reference("second"))["file"].content, b"after!");
+}
+
+#[test]
+fn every_broken_definition_is_reported_and_nothing_is_built() {
+    let application = TestApplication::new(&[
+        ("deploy/build.js", "module.exports = { web: { dir: 'web' } };"),
+        ("deploy/web/Dockerfile", "FROM scratch\nCOPY . /\n"),
+        ("api/One/index.js", "module.exports = { name: 'One' };"),
+        ("api/One/deploy/build.js", "throw new Error('first problem');"),
+        ("api/Two/index.js", "module.exports = { name: 'Two' };"),
+        ("api/Two/deploy/build.js", "module.exports = { x: { file: 'nowhere/Dockerfile' } };"),
+    ]);
+    let run = application.run(&["build"]);
+    assert_eq!(run.code, Some(2), "{run}");
+    assert!(run.stderr.contains("first problem"), "{run}");
+    assert!(run.stderr.contains("nowhere/Dockerfile"), "{run}");
+    let response =
+        crate::support::client().get(&format!("/images/{}/json", application.reference("web")));
+    assert_eq!(response.unwrap().status, 404);
+}
+
+#[test]
+fn a_cycle_of_images_is_printed() {
+    let application = TestApplication::new(&[(
+        "deploy/build.js",
+        "module.exports = { a: { dir: 'a' }, b: { dir: 'b' } };",
+    )]);
+    let name = &application.name;
+    application.put("deploy/a/Dockerfile", &format!("FROM {name}-b\n"));
+    application.put("deploy/b/Dockerfile", &format!("FROM scratch\nCOPY --from={name}-a / /\n"));
+    let run = application.run(&["build"]);
+    assert_eq!(run.code, Some(2), "{run}");
+    let cycle = format!("{name}-a:latest → {name}-b:latest → {name}-a:latest");
+    assert!(run.stderr.contains(&cycle), "{run}");
+    assert!(run.stderr.contains("deploy/b/Dockerfile:2"), "{run}");
+}

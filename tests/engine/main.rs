@@ -1,0 +1,12 @@
+//! Tests of the command against a real Docker engine: a private one, whose address is in
+//! `AILTIRE_TEST_DOCKER_HOST` (`cargo xtask test` starts it and stops it).
+
+#![allow(clippy::disallowed_methods, reason = "files of a test need not be written atomically")]
+
+mod context;
+mod faults;
+mod images;
+mod invalidation;
+mod state;
+mod support;
+mod work;

@@ -1,0 +1,288 @@
+//! An application in a temporary directory, the real command, and what the engine really has.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use private_engine::Client;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The private engine's address.
+pub fn host() -> String {
+    std::env::var("AILTIRE_TEST_DOCKER_HOST")
+        .expect("these tests need a private engine: run them with `cargo xtask test`")
+}
+
+/// A client of the private engine.
+pub fn client() -> Client {
+    Client::new(host().strip_prefix("unix://").expect("the private engine has a Unix socket"))
+}
+
+/// A name that no other test, and no other run, uses.
+pub fn unique_name() -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    format!("t{}x{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// An application of its own name in a directory of its own. Its images go when it goes.
+pub struct TestApplication {
+    pub name: String,
+    directory: TempDir,
+}
+
+impl TestApplication {
+    /// An application with these files; `api/index.js` names it.
+    pub fn new(files: &[(&str, &str)]) -> Self {
+        let application = Self::bare(unique_name());
+        let index = format!("module.exports = {{ name: '{}' }};\n", application.name);
+        application.put("api/index.js", &index);
+        for (path, content) in files {
+            application.put(path, content);
+        }
+        application
+    }
+
+    fn bare(name: String) -> Self {
+        Self { name, directory: TempDir::new().unwrap() }
+    }
+
+    /// A copy of the source tree in another directory, as a fresh clone is: without state, with
+    /// other time stamps.
+    pub fn cloned(&self) -> Self {
+        let clone = Self::bare(self.name.clone());
+        copy_tree(self.root(), clone.root());
+        clone
+    }
+
+    pub fn root(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.root().join(path)
+    }
+
+    pub fn put(&self, path: &str, content: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    pub fn set_mode(&self, path: &str, mode: u32) {
+        fs::set_permissions(self.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// The command, ready to run on this application and the private engine.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ailtire-build"));
+        command
+            .args(arguments)
+            .current_dir(self.root())
+            .env_remove("DOCKER_CONTEXT")
+            .env_remove("DOCKER_TLS_VERIFY")
+            .env_remove("NO_COLOR")
+            .env("DOCKER_CONFIG", self.path(".docker-config-of-the-test"))
+            .env("DOCKER_HOST", host());
+        command
+    }
+
+    /// Runs the command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        Run::of(self.command(arguments).output().unwrap())
+    }
+
+    /// Builds, with events.
+    pub fn build(&self, arguments: &[&str]) -> Run {
+        self.run(&[&["build", "--message-format", "json"], arguments].concat())
+    }
+
+    /// Builds and expects it to go well.
+    pub fn built(&self, arguments: &[&str]) -> Run {
+        let run = self.build(arguments);
+        assert_eq!(run.code, Some(0), "{run}");
+        run
+    }
+
+    /// The reference of the image that the top package calls `image`.
+    pub fn reference(&self, image: &str) -> String {
+        format!("{}-{image}:latest", self.name)
+    }
+}
+
+impl Drop for TestApplication {
+    fn drop(&mut self) {
+        let client = client();
+        let Ok(list) = client.get("/images/json") else { return };
+        let images: Value = serde_json::from_slice(&list.body).unwrap_or_default();
+        for reference in images.as_array().into_iter().flatten().flat_map(|image| {
+            image["RepoTags"].as_array().into_iter().flatten().filter_map(Value::as_str)
+        }) {
+            if reference.starts_with(&format!("{}-", self.name)) {
+                // What can't be removed goes with the engine.
+                let _ = client.delete(&format!("/images/{reference}"));
+            }
+        }
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        let kind = entry.file_type().unwrap();
+        if entry.file_name() == ".ailtire" {
+            continue;
+        } else if kind.is_dir() {
+            fs::create_dir_all(&target).unwrap();
+            copy_tree(&entry.path(), &target);
+        } else if kind.is_symlink() {
+            std::os::unix::fs::symlink(fs::read_link(entry.path()).unwrap(), &target).unwrap();
+        } else {
+            fs::copy(entry.path(), &target).unwrap();
+        }
+    }
+}
+
+/// What a run of the command came to.
+pub struct Run {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+    pub events: Vec<Value>,
+}
+
+impl std::fmt::Display for Run {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "exit {:?}\n{}\n{}", self.code, self.stdout, self.stderr)
+    }
+}
+
+impl Run {
+    pub fn of(output: Output) -> Self {
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        let events = stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        Self { code: output.status.code(), stdout, stderr, events }
+    }
+
+    /// Every event with this `reason`.
+    pub fn events(&self, reason: &str) -> Vec<&Value> {
+        self.events.iter().filter(|event| event["reason"] == reason).collect()
+    }
+
+    /// The images named by events with this `reason`, without application name and tag.
+    pub fn images(&self, reason: &str) -> BTreeSet<String> {
+        let name = |event: &&Value| {
+            let image = event["image"].as_str().unwrap();
+            let image = image.split_once('-').map_or(image, |(_, rest)| rest);
+            image.trim_end_matches(":latest").to_owned()
+        };
+        self.events(reason).iter().map(name).collect()
+    }
+
+    /// The images that were built.
+    pub fn built(&self) -> Vec<String> {
+        self.images("build-finished").into_iter().collect()
+    }
+
+    /// Kinds of the reasons why `image` was dirty.
+    pub fn reasons(&self, reference: &str) -> Vec<String> {
+        let dirty = self.events("image-dirty");
+        let event = dirty.iter().find(|event| event["image"] == reference);
+        let reasons = event.and_then(|event| event["reasons"].as_array());
+        let kinds = reasons.into_iter().flatten().map(|reason| reason["kind"].as_str().unwrap());
+        kinds.map(str::to_owned).collect()
+    }
+
+    /// The counts at the end.
+    pub fn summary(&self) -> &Value {
+        &self.events("run-finished").last().unwrap_or_else(|| panic!("no end: {self}"))["summary"]
+    }
+}
+
+/// What the engine says of an image, without what differs between two builds of the same inputs.
+pub fn inspect(reference: &str) -> Value {
+    let image = inspect_all(reference);
+    serde_json::json!({ "config": image["Config"], "layers": image["RootFS"]["Layers"] })
+}
+
+/// Everything that the engine says of an image.
+pub fn inspect_all(reference: &str) -> Value {
+    let response = client().get(&format!("/images/{reference}/json")).unwrap();
+    assert_eq!(response.status, 200, "{reference}: {}", String::from_utf8_lossy(&response.body));
+    serde_json::from_slice(&response.body).unwrap()
+}
+
+/// The id under which the engine has `reference`.
+pub fn image_id(reference: &str) -> String {
+    inspect_all(reference)["Id"].as_str().unwrap().to_owned()
+}
+
+/// One file of an image or of a context: kind, mode, content or link target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TarFile {
+    pub kind: char,
+    pub mode: u32,
+    pub content: Vec<u8>,
+}
+
+pub type TarFiles = BTreeMap<String, TarFile>;
+
+/// The entries of a tar archive.
+pub fn tar_files(bytes: &[u8]) -> TarFiles {
+    let mut files = TarFiles::new();
+    for entry in tar::Archive::new(bytes).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = entry.path().unwrap().to_str().unwrap().trim_end_matches('/').to_owned();
+        let (kind, content) = match entry.header().entry_type() {
+            tar::EntryType::Directory => ('d', Vec::new()),
+            tar::EntryType::Symlink => ('l', entry.link_name_bytes().unwrap().into_owned()),
+            tar::EntryType::Regular => {
+                let mut content = Vec::new();
+                entry.read_to_end(&mut content).unwrap();
+                ('f', content)
+            }
+            other => panic!("{path} is a {other:?}"),
+        };
+        assert_eq!((entry.header().uid().unwrap(), entry.header().gid().unwrap()), (0, 0));
+        let mode = if kind == 'l' { 0o777 } else { entry.header().mode().unwrap() & 0o7777 };
+        files.insert(path.trim_start_matches("./").to_owned(), TarFile { kind, mode, content });
+    }
+    files
+}
+
+/// The files of an image that has no deletions in its layers.
+pub fn image_files(reference: &str) -> TarFiles {
+    let response = client().get(&format!("/images/{reference}/get")).unwrap();
+    assert_eq!(response.status, 200);
+    let saved = tar_files_of_save(&response.body);
+    let manifest: Value = serde_json::from_slice(&saved["manifest.json"]).unwrap();
+    let mut files = TarFiles::new();
+    for layer in manifest[0]["Layers"].as_array().unwrap() {
+        files.extend(tar_files(&saved[layer.as_str().unwrap()]));
+    }
+    files
+}
+
+fn tar_files_of_save(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in tar::Archive::new(bytes).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = entry.path().unwrap().to_str().unwrap().to_owned();
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).unwrap();
+        // Equal layers are saved once, with links to them.
+        if entry.header().entry_type() == tar::EntryType::Symlink {
+            let target = entry.link_name().unwrap().unwrap().to_str().unwrap().to_owned();
+            let target = target.trim_start_matches("../").to_owned();
+            content = files.get(&target).cloned().unwrap_or_default();
+        }
+        files.insert(path, content);
+    }
+    files
+}
