@@ -7,6 +7,7 @@ mod arguments;
 mod commands;
 mod error;
 mod exit;
+mod files;
 mod interrupt;
 mod opening;
 mod printer;

@@ -177,12 +177,15 @@ impl Human {
             location.excerpt = failure.line.and_then(|line| self.excerpt(dockerfile, line));
             diagnostic = diagnostic.at(location);
         }
-        if let Some(step) = &failure.step {
-            diagnostic = diagnostic.detail(format!("the step `{step}` failed"));
-        }
-        if let Some(code) = failure.exit_code {
-            diagnostic = diagnostic.detail(format!("its exit code is {code}"));
-        }
+        let code = failure.exit_code.map(|code| format!("exit code {code}"));
+        diagnostic = match (&failure.step, code) {
+            (Some(step), Some(code)) => {
+                diagnostic.detail(format!("the step `{step}` failed with {code}"))
+            }
+            (Some(step), None) => diagnostic.detail(format!("the step `{step}` failed")),
+            (None, Some(code)) => diagnostic.detail(format!("it failed with {code}")),
+            (None, None) => diagnostic,
+        };
         if let Some(definition) = &failure.definition {
             diagnostic = diagnostic.detail(format!("the image is defined at {definition}"));
         }

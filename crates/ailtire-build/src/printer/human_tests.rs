@@ -207,8 +207,7 @@ error[build-failed]: `web:latest` could not be built: process "/bin/sh -c npm ci
 3 | RUN npm ci
   | ^^^^^^^^^^
   |
-  = note: the step `[3/3] RUN npm ci` failed
-          its exit code is 127
+  = note: the step `[3/3] RUN npm ci` failed with exit code 127
           the image is defined at deploy/build.js:2:3
   = help: install npm in the image
 
