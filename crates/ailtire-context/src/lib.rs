@@ -1,5 +1,22 @@
 //! Dockerfile facts, ignore rules and virtual build contexts.
+//!
+//! [`dockerfile`] tells what an image is built from; [`assemble`] lists everything that its build
+//! gets to see, as a [`BuildContext`]: paths, modes and digests, nothing copied. What was left out
+//! of it, and why, comes from [`left_out`].
 
+mod archive;
+mod assemble;
+mod content;
+mod dockerfile;
+pub mod ignore;
+mod layers;
 mod model;
+mod rule;
+mod version;
+mod walk;
 
+pub use assemble::{assemble, assemble_with, left_out};
+pub use content::{ChangedWhileSent, ContentReader};
+pub use dockerfile::dockerfile;
 pub use model::{Base, BaseKind, BuildContext, Content, ContextEntry, Dockerfile};
+pub use rule::{LeftOut, Rule};

@@ -10,7 +10,7 @@ use ailtire_tree::Digest;
 #[derive(Debug, Clone)]
 pub struct BuildContext {
     /// Every entry but the root, parents before their children, compared part by part (so that
-    /// `/` sorts before every other character), as BuildKit's file sync wants them.
+    /// `/` sorts before every other character), as `BuildKit`'s file sync wants them.
     pub entries: Vec<ContextEntry>,
     /// The Dockerfile.
     pub dockerfile: Dockerfile,
@@ -66,10 +66,12 @@ pub struct Dockerfile {
     pub text: Arc<str>,
     /// Digest of `text`.
     pub digest: Digest,
-    /// Images that the build reads, each once, in the order of their first mention. Names of
-    /// stages, `scratch`, and references that can't be known before the build are left out.
+    /// Images that the build of the target reads, each once for each platform, in the order of
+    /// their first mention. Names of stages, `scratch`, and references that can't be known before
+    /// the build are left out.
     pub bases: Vec<Base>,
-    /// Names that `ARG` declares anywhere; other build arguments change nothing.
+    /// Names of the build arguments that can change the build: those that `ARG` declares anywhere,
+    /// and those given ones that the engine or a foreign `syntax` frontend reads by itself.
     pub declared_arguments: BTreeSet<String>,
 }
 
@@ -95,4 +97,30 @@ pub enum BaseKind {
     CopyFrom,
     /// `RUN --mount=from=`.
     MountFrom,
+}
+
+impl BuildContext {
+    /// Bytes of content of all its files.
+    pub fn total_bytes(&self) -> u64 {
+        self.entries.iter().map(ContextEntry::size).sum()
+    }
+
+    /// How many files it holds; directories and links are not counted.
+    pub fn files(&self) -> usize {
+        let is_file = |entry: &&ContextEntry| {
+            matches!(entry.content, Content::File { .. } | Content::Generated { .. })
+        };
+        self.entries.iter().filter(is_file).count()
+    }
+}
+
+impl ContextEntry {
+    /// Bytes of its content; 0 for what is no file.
+    pub fn size(&self) -> u64 {
+        match &self.content {
+            Content::File { size, .. } => *size,
+            Content::Generated { bytes, .. } => bytes.len() as u64,
+            Content::Directory | Content::Symlink { .. } => 0,
+        }
+    }
 }

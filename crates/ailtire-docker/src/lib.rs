@@ -1,1 +1,36 @@
-//! Placeholder.
+//! The only crate that talks to a Docker engine or a registry.
+//!
+//! An [`Engine`] is one engine, found as the Docker command finds it ([`EndpointOptions`]). It
+//! lists images ([`ImageStore`]), builds them ([`BuildRequest`]), tags, removes and pulls them.
+//!
+//! Builds go through BuildKit where the engine has it. A build context is never packed: the engine
+//! asks over a session for what it does not have yet, and gets it straight from the source tree.
+//! An engine without BuildKit gets a tar stream, made while it is sent.
+//!
+//! What a file of a context holds is checked while it is sent. A build whose sources changed
+//! meanwhile ends as [`BuildError::SourceChanged`], whatever the engine made of it.
+
+mod build;
+mod buildkit;
+mod classic;
+mod config_file;
+mod content;
+mod credentials;
+mod dial;
+mod dockerfile_lines;
+mod endpoint;
+mod engine;
+mod error;
+mod http_client;
+mod images;
+mod progress;
+mod reference;
+mod secrets;
+mod tls;
+
+pub use build::{BuildRequest, BuiltImage};
+pub use endpoint::{BuilderKind, EndpointOptions};
+pub use engine::Engine;
+pub use error::{BuildError, EngineError};
+pub use images::ImageStore;
+pub use secrets::SecretValueSource;

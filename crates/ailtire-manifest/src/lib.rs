@@ -1,5 +1,48 @@
 //! The definitions of an ailtire application: packages and images.
+//!
+//! [`load`] finds the packages of an application ([`is_never_package`] names what is passed by),
+//! evaluates each `index.js` and `build.js` in a sandbox, and reads what they export. It never
+//! fails as a whole: what is wrong is reported as diagnostics, and everything else is there.
+//!
+//! # The sandbox
+//!
+//! A definition is a `CommonJS` module that exports plain data, or a function
+//! `({ env, name, repo, version }) => data`. It has `module`, `exports`, `require` (of `.js` and
+//! `.json` files inside the application root, and of `path`), `process.env`, `console`,
+//! `__dirname` and `__filename`, and nothing else. The application root is `/app` in there,
+//! whatever it is on the machine; a `dir` or `file` that is put together from `__dirname` is
+//! understood. There is no clock, no randomness and no time zone but UTC, and nothing that can be
+//! waited for: a definition that makes a promise is refused.
+//!
+//! Time, memory and stack are limited. Each evaluation has a thread of its own. Some built-in
+//! functions of the engine can't be interrupted; an evaluation that hangs in one is reported as
+//! too slow, and its thread left behind until the process ends.
+//!
+//! # The cache
+//!
+//! Every file that an evaluation required, every path it tried and did not find, and every
+//! variable it read are inputs of its result. [`EvaluationCache`] keeps results with digests of
+//! these, and answers while none of them changed.
 
+mod cache;
+mod discover;
+mod fields;
+mod image;
+mod load;
+mod locate;
+mod lookup;
 mod model;
+mod options;
+mod packages;
+pub mod reference;
+mod root;
+mod script;
+mod value;
 
+pub use cache::{CacheError, EvaluationCache};
+pub use discover::is_never_package;
+pub use load::{Loaded, load};
+pub use lookup::{LookupError, package_key, resolve_package};
 pub use model::{Application, ImageDefinition, Modes, Package, PlacedPackage, SecretSource};
+pub use options::{DEFAULT_ENVIRONMENT, Limits, LoadOptions};
+pub use root::find_root;

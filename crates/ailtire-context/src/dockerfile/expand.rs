@@ -1,0 +1,203 @@
+//! Variables in a Dockerfile: `$X`, `${X}` and the forms with a modifier.
+
+use std::iter::Peekable;
+use std::str::Chars;
+
+/// How deep `${A:-${B:-…}}` may nest.
+const DEPTH_LIMIT: u32 = 32;
+
+/// What is known of a variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    /// Its value.
+    Known(String),
+    /// It has one, but only the engine knows which.
+    Unknown,
+    /// It is not set.
+    Unset,
+}
+
+/// Why a word can't be expanded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ExpandError {
+    #[error("a `${{` has no `}}`")]
+    Unclosed,
+    #[error("a quote is not closed")]
+    Quote,
+    #[error("`${{…}}` names no variable")]
+    BadSubstitution,
+    #[error("`${{…}}` has the unknown modifier `{0}`")]
+    Modifier(char),
+    #[error("`{name}` is not set: {message}")]
+    Required { name: String, message: String },
+    #[error("`${{…}}` is nested too deeply")]
+    Depth,
+}
+
+/// Expands the variables in `word` and takes its quotes out.
+///
+/// `Ok(None)` where the result can't be known before the build.
+///
+/// # Errors
+///
+/// [`ExpandError`], where Docker would refuse the word as well.
+pub(super) fn expand(
+    word: &str,
+    escape: char,
+    lookup: &dyn Fn(&str) -> Value,
+) -> Result<Option<String>, ExpandError> {
+    if !word.contains(['$', '\'', '"', escape]) {
+        return Ok(Some(word.to_owned()));
+    }
+    let mut expansion = Expansion { rest: word.chars().peekable(), escape, lookup, depth: 0 };
+    let text = expansion.until(None)?;
+    Ok(text.known())
+}
+
+/// Text, some part of which may be unknown.
+#[derive(Default)]
+struct Text {
+    text: String,
+    unknown: bool,
+}
+
+impl Text {
+    fn append(&mut self, other: &Self) {
+        self.text.push_str(&other.text);
+        self.unknown |= other.unknown;
+    }
+
+    fn known(self) -> Option<String> {
+        (!self.unknown).then_some(self.text)
+    }
+
+    fn unknown() -> Self {
+        Self { text: String::new(), unknown: true }
+    }
+
+    fn of(text: impl Into<String>) -> Self {
+        Self { text: text.into(), unknown: false }
+    }
+}
+
+struct Expansion<'run> {
+    rest: Peekable<Chars<'run>>,
+    escape: char,
+    lookup: &'run dyn Fn(&str) -> Value,
+    depth: u32,
+}
+
+impl Expansion<'_> {
+    /// Expands up to `stop`, which is consumed, or to the end.
+    fn until(&mut self, stop: Option<char>) -> Result<Text, ExpandError> {
+        let mut result = Text::default();
+        while let Some(character) = self.rest.next() {
+            match character {
+                _ if Some(character) == stop => return Ok(result),
+                '\'' => self.single_quoted(&mut result.text)?,
+                '"' => self.double_quoted(&mut result)?,
+                '$' => result.append(&self.variable()?),
+                _ if character == self.escape => result.text.extend(self.rest.next()),
+                _ => result.text.push(character),
+            }
+        }
+        if stop.is_some() { Err(ExpandError::Unclosed) } else { Ok(result) }
+    }
+
+    fn single_quoted(&mut self, result: &mut String) -> Result<(), ExpandError> {
+        for character in self.rest.by_ref() {
+            if character == '\'' {
+                return Ok(());
+            }
+            result.push(character);
+        }
+        Err(ExpandError::Quote)
+    }
+
+    fn double_quoted(&mut self, result: &mut Text) -> Result<(), ExpandError> {
+        let escape = self.escape;
+        while let Some(character) = self.rest.next() {
+            match character {
+                '"' => return Ok(()),
+                '$' => result.append(&self.variable()?),
+                _ if character == escape => {
+                    let special = |next: &char| matches!(next, '"' | '$') || *next == escape;
+                    result.text.push(self.rest.next_if(special).unwrap_or(character));
+                }
+                _ => result.text.push(character),
+            }
+        }
+        Err(ExpandError::Quote)
+    }
+
+    /// Expands what follows a `$`.
+    fn variable(&mut self) -> Result<Text, ExpandError> {
+        if self.rest.next_if_eq(&'{').is_none() {
+            let name = self.name();
+            return Ok(if name.is_empty() { Text::of("$") } else { plain((self.lookup)(&name)) });
+        }
+        let name = self.name();
+        if name.is_empty() {
+            return Err(ExpandError::BadSubstitution);
+        }
+        let value = (self.lookup)(&name);
+        let modifier = self.rest.next().ok_or(ExpandError::Unclosed)?;
+        let (modifier, empty_counts_as_unset) = match modifier {
+            '}' => return Ok(plain(value)),
+            ':' => (self.rest.next().ok_or(ExpandError::Unclosed)?, true),
+            modifier => (modifier, false),
+        };
+        if !matches!(modifier, '-' | '+' | '?' | '#' | '%' | '/') {
+            return Err(ExpandError::Modifier(modifier));
+        }
+        if self.depth >= DEPTH_LIMIT {
+            return Err(ExpandError::Depth);
+        }
+        self.depth += 1;
+        let word = self.until(Some('}'))?;
+        self.depth -= 1;
+        let is_set = match &value {
+            Value::Known(value) => !(empty_counts_as_unset && value.is_empty()),
+            Value::Unknown => true,
+            Value::Unset => false,
+        };
+        match modifier {
+            '-' => Ok(if is_set { plain(value) } else { word }),
+            '+' => Ok(if is_set { word } else { Text::default() }),
+            '?' if !is_set => Err(required(name, word.text)),
+            '?' => Ok(plain(value)),
+            // Cutting and replacing came late to Docker; what they make of a value is not followed.
+            _ if is_set => Ok(Text::unknown()),
+            _ => Ok(Text::default()),
+        }
+    }
+
+    fn name(&mut self) -> String {
+        let mut name = String::new();
+        if let Some(digit) = self.rest.next_if(char::is_ascii_digit) {
+            name.push(digit);
+            while let Some(digit) = self.rest.next_if(char::is_ascii_digit) {
+                name.push(digit);
+            }
+            return name;
+        }
+        let is_part = |next: &char| next.is_alphanumeric() || *next == '_';
+        while let Some(character) = self.rest.next_if(is_part) {
+            name.push(character);
+        }
+        name
+    }
+}
+
+fn plain(value: Value) -> Text {
+    match value {
+        Value::Known(value) => Text::of(value),
+        Value::Unknown => Text::unknown(),
+        Value::Unset => Text::default(),
+    }
+}
+
+fn required(name: String, message: String) -> ExpandError {
+    let message = if message.is_empty() { "it has to be".to_owned() } else { message };
+    ExpandError::Required { name, message }
+}

@@ -1,0 +1,50 @@
+//! What to build, and what came of it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ailtire_context::BuildContext;
+
+use crate::SecretValueSource;
+
+/// One image to build.
+#[derive(Debug, Clone)]
+pub struct BuildRequest {
+    /// What events call the image.
+    pub image: String,
+    /// References that the image gets; the engine moves them from what had them before.
+    pub references: Vec<String>,
+    /// What the build may read.
+    pub context: Arc<BuildContext>,
+    /// The application root, which the context's sources are relative to.
+    pub source_root: PathBuf,
+    /// Build arguments.
+    pub build_arguments: BTreeMap<String, String>,
+    /// The stage of the Dockerfile; absent: the last one.
+    pub target: Option<String>,
+    /// Platforms to build for; empty: the engine's own.
+    pub platforms: Vec<String>,
+    /// Labels of the image.
+    pub labels: BTreeMap<String, String>,
+    /// Build secrets by id.
+    pub secrets: BTreeMap<String, SecretValueSource>,
+    /// Whether every step has to run again.
+    pub no_cache: bool,
+    /// Stable for this context and unique among contexts. The engine keeps what was sent under
+    /// this key: a key that changes sends everything again, and so does one that is shared.
+    pub context_key: String,
+}
+
+/// An image that was built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuiltImage {
+    /// Its id, as [`ImageStore`](crate::ImageStore) lists it.
+    pub image_id: String,
+    /// Bytes that were sent for this build, protocol included.
+    pub bytes_sent: u64,
+    /// Steps of the Dockerfile that did not have to run.
+    pub steps_cached: usize,
+    /// Steps of the Dockerfile that the build looked at.
+    pub steps_total: usize,
+}

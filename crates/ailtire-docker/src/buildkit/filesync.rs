@@ -1,0 +1,298 @@
+//! File sync: the engine gets the list of a context's entries, and asks for what it lacks.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ailtire_context::{BuildContext, Content, ContextEntry};
+use bollard_buildkit_proto::fsutil::types::packet::PacketType;
+use bollard_buildkit_proto::fsutil::types::{Packet, Stat};
+use bollard_buildkit_proto::moby::filesync::v1::file_sync_server::FileSync;
+use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::selection::select;
+use crate::BuildRequest;
+use crate::content::{self, ContentError};
+
+/// What the Dockerfile is called where the engine reads it.
+pub(super) const DOCKERFILE_NAME: &str = "Dockerfile";
+/// The file that the engine looks for before it reads a context.
+const IGNORE_FILE: &str = ".dockerignore";
+/// Packets that wait for the connection: bounds the memory of a build.
+const PACKETS_AHEAD: usize = 16;
+
+// Go's file mode bits, which the protocol uses.
+const GO_DIRECTORY: u32 = 1 << 31;
+const GO_SYMLINK: u32 = 1 << 27;
+const GO_SETUID: u32 = 1 << 23;
+const GO_SETGID: u32 = 1 << 22;
+const GO_STICKY: u32 = 1 << 20;
+
+/// Serves the files of one build.
+pub(super) struct FileSyncService {
+    context: Arc<BuildContext>,
+    dockerfile: Arc<[ContextEntry]>,
+    root: PathBuf,
+    /// Whether the engine may look for ignore rules again: a frontend that is an image of its own
+    /// does so after the built-in one did.
+    foreign_frontend: bool,
+    probed: AtomicBool,
+    trouble: UnboundedSender<ContentError>,
+}
+
+impl FileSyncService {
+    pub(super) fn new(request: &BuildRequest, trouble: UnboundedSender<ContentError>) -> Self {
+        let text = &request.context.dockerfile.text;
+        let dockerfile = ContextEntry {
+            path: DOCKERFILE_NAME.into(),
+            mode: 0o644,
+            content: Content::Generated {
+                bytes: Arc::from(text.as_bytes()),
+                digest: request.context.dockerfile.digest,
+            },
+        };
+        Self {
+            context: Arc::clone(&request.context),
+            dockerfile: Arc::new([dockerfile]),
+            root: request.source_root.clone(),
+            foreign_frontend: names_frontend(text),
+            probed: AtomicBool::new(false),
+            trouble,
+        }
+    }
+
+    /// What a request is to be shown.
+    fn view(&self, metadata: &MetadataMap) -> Result<View, Status> {
+        let directory = values(metadata, "dir-name");
+        let entries = match directory.as_deref().and_then(<[String]>::first).map(String::as_str) {
+            Some("dockerfile") => Entries::Dockerfile(Arc::clone(&self.dockerfile)),
+            Some("context") => Entries::Context(Arc::clone(&self.context)),
+            _ => return Err(Status::not_found("the build has no such directory")),
+        };
+        let paths = values(metadata, "followpaths").unwrap_or_default();
+        let selected = match &entries {
+            Entries::Context(_) if self.is_probe(&paths) => Vec::new(),
+            Entries::Context(context) => {
+                // Patterns of both kinds together are nothing that engines send for a context.
+                let plain = values(metadata, "include-patterns").is_none_or(|list| list.is_empty());
+                select(&context.entries, if plain { &paths } else { &[] })
+            }
+            Entries::Dockerfile(entries) => (0..entries.len()).collect(),
+        };
+        Ok(View { entries, selected, root: self.root.clone() })
+    }
+
+    /// Whether this is the engine's look for ignore rules, which were applied already: applied
+    /// again they would hit what other directories put into the context.
+    ///
+    /// `COPY .dockerignore` asks for the same path, but later.
+    fn is_probe(&self, paths: &[String]) -> bool {
+        matches!(paths, [path] if path == IGNORE_FILE)
+            && (!self.probed.swap(true, Ordering::Relaxed) || self.foreign_frontend)
+    }
+}
+
+/// Whether a Dockerfile wants another frontend than the built-in one.
+fn names_frontend(dockerfile: &str) -> bool {
+    dockerfile
+        .lines()
+        .map_while(|line| line.trim().strip_prefix('#'))
+        .filter_map(|line| line.split_once('='))
+        .any(|(name, _)| name.trim().eq_ignore_ascii_case("syntax"))
+}
+
+/// The values of a key; `None` where there are none, or they can't be read: show everything then.
+fn values(metadata: &MetadataMap, key: &str) -> Option<Vec<String>> {
+    let encoded = metadata.contains_key(format!("{key}-encoded"));
+    let found: Option<Vec<String>> = metadata
+        .get_all(key)
+        .iter()
+        .map(|value| {
+            let text = value.to_str().ok()?;
+            if encoded { decode_query(text) } else { Some(text.to_owned()) }
+        })
+        .collect();
+    found.filter(|list| !list.is_empty())
+}
+
+/// The reverse of Go's `url.QueryEscape`.
+fn decode_query(text: &str) -> Option<String> {
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digits = [bytes.next()?, bytes.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(decoded).ok()
+}
+
+#[tonic::async_trait]
+impl FileSync for FileSyncService {
+    type DiffCopyStream = ReceiverStream<Result<Packet, Status>>;
+
+    async fn diff_copy(
+        &self,
+        request: Request<Streaming<Packet>>,
+    ) -> Result<Response<Self::DiffCopyStream>, Status> {
+        let view = self.view(request.metadata())?;
+        Ok(Response::new(serve(view, request.into_inner(), self.trouble.clone())))
+    }
+
+    type TarStreamStream = tokio_stream::Empty<Result<Packet, Status>>;
+
+    async fn tar_stream(
+        &self,
+        _request: Request<Streaming<Packet>>,
+    ) -> Result<Response<Self::TarStreamStream>, Status> {
+        Err(Status::unimplemented("tar stream"))
+    }
+}
+
+/// Entries, and those of them that are shown.
+struct View {
+    entries: Entries,
+    selected: Vec<usize>,
+    root: PathBuf,
+}
+
+enum Entries {
+    Context(Arc<BuildContext>),
+    Dockerfile(Arc<[ContextEntry]>),
+}
+
+impl View {
+    fn shown(&self) -> impl Iterator<Item = &ContextEntry> {
+        self.selected.iter().filter_map(|index| self.all().get(*index))
+    }
+
+    /// The entry that the engine knows by this number.
+    fn numbered(&self, id: u32) -> Option<&ContextEntry> {
+        self.all().get(*self.selected.get(id as usize)?)
+    }
+
+    fn all(&self) -> &[ContextEntry] {
+        match &self.entries {
+            Entries::Context(context) => &context.entries,
+            Entries::Dockerfile(entries) => entries,
+        }
+    }
+}
+
+/// What the engine asks.
+enum Asked {
+    File(u32),
+    Finished,
+}
+
+/// Answers one transfer: reads on a thread of its own, since files are read with system calls.
+fn serve(
+    view: View,
+    questions: impl Stream<Item = Result<Packet, Status>> + Send + Unpin + 'static,
+    trouble: UnboundedSender<ContentError>,
+) -> ReceiverStream<Result<Packet, Status>> {
+    let (answers, stream) = channel(PACKETS_AHEAD);
+    // Holds numbers only, at most one for each entry.
+    let (asking, asked) = unbounded_channel();
+    tokio::spawn(listen(questions, asking));
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = answer(&view, asked, &answers)
+            && error != ContentError::Stopped
+        {
+            // The engine must not take what it has for the whole file.
+            let _ = answers.blocking_send(Err(Status::aborted("a file changed while it was sent")));
+            // Nobody listens only where the build is over.
+            let _ = trouble.send(error);
+        }
+    });
+    ReceiverStream::new(stream)
+}
+
+/// Takes the engine's questions until it has no more.
+async fn listen(
+    mut questions: impl Stream<Item = Result<Packet, Status>> + Unpin,
+    asking: UnboundedSender<Asked>,
+) {
+    while let Some(Ok(packet)) = questions.next().await {
+        let asked = match packet.r#type() {
+            PacketType::PacketReq => Asked::File(packet.id),
+            PacketType::PacketFin => Asked::Finished,
+            _ => return,
+        };
+        if asking.send(asked).is_err() {
+            return;
+        }
+    }
+}
+
+fn answer(
+    view: &View,
+    mut asked: UnboundedReceiver<Asked>,
+    answers: &Sender<Result<Packet, Status>>,
+) -> Result<(), ContentError> {
+    let send = |packet| answers.blocking_send(Ok(packet)).map_err(|_| ContentError::Stopped);
+    for entry in view.shown() {
+        send(packet(PacketType::PacketStat, |packet| packet.stat = Some(stat(entry))))?;
+    }
+    send(packet(PacketType::PacketStat, |_| ()))?;
+    while let Some(question) = asked.blocking_recv() {
+        let Asked::File(id) = question else {
+            return send(packet(PacketType::PacketFin, |_| ()));
+        };
+        let Some(entry) = view.numbered(id) else {
+            let unknown = Status::invalid_argument("there is no entry with this number");
+            let _ = answers.blocking_send(Err(unknown));
+            return Err(ContentError::Stopped);
+        };
+        let data = |bytes| {
+            packet(PacketType::PacketData, |packet| {
+                packet.id = id;
+                packet.data = bytes;
+            })
+        };
+        content::read(&view.root, entry, |chunk| send(data(chunk)).is_ok())?;
+        // Only now: an empty packet says that the file is complete.
+        send(data(Vec::new()))?;
+    }
+    Ok(())
+}
+
+fn packet(kind: PacketType, fill: impl FnOnce(&mut Packet)) -> Packet {
+    let mut packet = Packet { r#type: kind.into(), ..Packet::default() };
+    fill(&mut packet);
+    packet
+}
+
+fn stat(entry: &ContextEntry) -> Stat {
+    let (kind, link) = match &entry.content {
+        Content::Directory => (GO_DIRECTORY, String::new()),
+        Content::Symlink { target } => (GO_SYMLINK, target.to_string()),
+        Content::File { .. } | Content::Generated { .. } => (0, String::new()),
+    };
+    Stat {
+        path: entry.path.to_string(),
+        mode: kind | go_permissions(entry.mode),
+        size: i64::try_from(content::size(entry)).unwrap_or(i64::MAX),
+        mod_time: content::modification_time(entry),
+        linkname: link,
+        ..Stat::default()
+    }
+}
+
+fn go_permissions(mode: u32) -> u32 {
+    let bit = |unix: u32, go: u32| if mode & unix == 0 { 0 } else { go };
+    (mode & 0o777) | bit(0o4000, GO_SETUID) | bit(0o2000, GO_SETGID) | bit(0o1000, GO_STICKY)
+}
+
+#[cfg(test)]
+#[path = "filesync_tests.rs"]
+mod tests;

@@ -1,0 +1,218 @@
+//! Which line of a Dockerfile an engine speaks of.
+
+/// One instruction of a Dockerfile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Instruction {
+    /// Line where it begins, counted from 1.
+    line: u32,
+    /// Its text, continued lines joined, white space as single spaces.
+    text: String,
+}
+
+/// The line of the instruction that a BuildKit step (`[build 2/3] RUN npm ci`) stands for.
+pub(crate) fn line_of_step(dockerfile: &str, step: &str) -> Option<u32> {
+    let text = match step.split_once("] ") {
+        Some((prefix, text)) if prefix.starts_with('[') => text,
+        _ => step,
+    };
+    let text = normalised(text);
+    let instructions = instructions(dockerfile);
+    let exact: Vec<_> = instructions.iter().filter(|found| found.text == text).collect();
+    let candidates = if exact.is_empty() {
+        instructions.iter().filter(|found| could_expand_to(&found.text, &text)).collect()
+    } else {
+        exact
+    };
+    match candidates.as_slice() {
+        [only] => Some(only.line),
+        // Equal instructions in several stages: no line is better than a wrong one.
+        _ => None,
+    }
+}
+
+/// The line of the instruction with this number, counted from 1, as the classic builder counts.
+pub(crate) fn line_of_number(dockerfile: &str, number: usize) -> Option<u32> {
+    Some(instructions(dockerfile).get(number.checked_sub(1)?)?.line)
+}
+
+/// The line that a message about a Dockerfile itself names (`dockerfile parse error line 3: …`).
+pub(crate) fn line_in_message(message: &str) -> Option<u32> {
+    let lower = message.to_ascii_lowercase();
+    let at = ["parse error on line ", "parse error line ", "dockerfile line "]
+        .iter()
+        .find_map(|marker| Some(lower.find(marker)? + marker.len()))
+        .or_else(|| Some(lower.find("dockerfile:")? + "dockerfile:".len()))?;
+    let digits: String = lower[at..].chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+/// Whether expanding the variables of `written` can give `shown`.
+fn could_expand_to(written: &str, shown: &str) -> bool {
+    if !written.contains('$') {
+        return false;
+    }
+    let mut rest = shown;
+    let mut literals = literals(written).into_iter();
+    let first = literals.next().unwrap_or_default();
+    match rest.strip_prefix(first.as_str()) {
+        Some(after) => rest = after,
+        None => return false,
+    }
+    let mut last = String::new();
+    for literal in literals {
+        match rest.find(&literal) {
+            Some(at) => rest = &rest[at + literal.len()..],
+            None => return false,
+        }
+        last = literal;
+    }
+    last.is_empty() || shown.ends_with(&last)
+}
+
+/// The parts of a text between its variables (`$NAME`, `${NAME:-word}`).
+fn literals(text: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        if character != '$' {
+            if let Some(part) = parts.last_mut() {
+                part.push(character);
+            }
+            continue;
+        }
+        if characters.peek() == Some(&'{') {
+            let mut depth = 0;
+            for inner in characters.by_ref() {
+                depth += i32::from(inner == '{') - i32::from(inner == '}');
+                if depth == 0 {
+                    break;
+                }
+            }
+        } else {
+            while characters.next_if(|next| next.is_ascii_alphanumeric() || *next == '_').is_some()
+            {
+            }
+        }
+        parts.push(String::new());
+    }
+    parts
+}
+
+fn normalised(text: &str) -> String {
+    let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match joined.split_once(' ') {
+        Some((instruction, rest)) => format!("{} {rest}", instruction.to_ascii_uppercase()),
+        None => joined.to_ascii_uppercase(),
+    }
+}
+
+fn instructions(dockerfile: &str) -> Vec<Instruction> {
+    let escape = escape_character(dockerfile);
+    let mut found = Vec::new();
+    let mut lines = dockerfile.lines().zip(1_u32..);
+    while let Some((line, number)) = lines.next() {
+        if is_skipped(line) {
+            continue;
+        }
+        let mut text = line.to_owned();
+        while let Some(continued) = text.trim_end().strip_suffix(escape) {
+            text = continued.to_owned();
+            match lines.by_ref().find(|(next, _)| !is_skipped(next)) {
+                Some((next, _)) => text.push_str(&format!(" {next}")),
+                None => break,
+            }
+        }
+        for word in heredoc_words(&text) {
+            let ends = |(line, _): &(&str, u32)| line.trim_start_matches('\t') == word;
+            lines.by_ref().find(ends);
+        }
+        found.push(Instruction { line: number, text: normalised(&text) });
+    }
+    found
+}
+
+fn is_skipped(line: &str) -> bool {
+    let line = line.trim_start();
+    line.is_empty() || line.starts_with('#')
+}
+
+/// The character that continues a line: a directive at the top may change it.
+fn escape_character(dockerfile: &str) -> char {
+    dockerfile
+        .lines()
+        .map_while(|line| line.trim().strip_prefix('#'))
+        .filter_map(|directive| directive.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("escape"))
+        .and_then(|(_, value)| value.trim().chars().next())
+        .unwrap_or('\\')
+}
+
+/// The words that end the here-documents of an instruction.
+fn heredoc_words(text: &str) -> Vec<String> {
+    let instruction = text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+    if !matches!(instruction.as_str(), "RUN" | "COPY" | "ADD") {
+        return Vec::new();
+    }
+    text.split_whitespace()
+        .filter_map(|word| word.strip_prefix("<<"))
+        .map(|word| word.trim_start_matches('-').trim_matches(['"', '\'']))
+        .filter(|word| {
+            !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCKERFILE: &str = "# syntax=x\nARG V=1\nFROM scratch AS build\n\nrun echo a && \\\n  # between\n  echo b\nCOPY --from=base$V /x ${TO:-/y}\nRUN <<EOF\nFROM nothing\nEOF\nRUN exit 3\n";
+
+    #[test]
+    fn instructions_begin_where_they_stand() {
+        let lines: Vec<_> = instructions(DOCKERFILE).iter().map(|found| found.line).collect();
+        assert_eq!(lines, [2, 3, 5, 8, 9, 12]);
+        assert_eq!(line_of_number(DOCKERFILE, 6), Some(12));
+        assert_eq!(line_of_number(DOCKERFILE, 7), None);
+        assert_eq!(line_of_number(DOCKERFILE, 0), None);
+    }
+
+    #[test]
+    fn steps_are_found_by_their_text() {
+        for (step, line) in [
+            ("[build 4/4] RUN exit 3", Some(12)),
+            ("[2/4] RUN echo a &&   echo b", Some(5)),
+            ("[3/4] COPY --from=base1 /x /target", Some(8)),
+            ("[3/4] COPY --from=other /x /target", None),
+            ("[internal] load build context", None),
+            ("exporting to image", None),
+        ] {
+            assert_eq!(line_of_step(DOCKERFILE, step), line, "{step}");
+        }
+    }
+
+    #[test]
+    fn equal_instructions_have_no_sure_line() {
+        assert_eq!(line_of_step("FROM a\nRUN x\nFROM b\nRUN x\n", "[2/2] RUN x"), None);
+    }
+
+    #[test]
+    fn messages_name_their_line() {
+        for (message, line) in [
+            ("dockerfile parse error line 3: unknown instruction: FOO", Some(3)),
+            ("dockerfile parse error on line 12: unknown", Some(12)),
+            ("Dockerfile:4\n", Some(4)),
+            ("exit code: 3", None),
+        ] {
+            assert_eq!(line_in_message(message), line, "{message}");
+        }
+    }
+
+    #[test]
+    fn another_escape_character_is_known() {
+        let text = "# escape=`\nFROM a\nRUN x `\n y \\\nRUN z\n";
+        let lines: Vec<_> = instructions(text).iter().map(|found| found.line).collect();
+        assert_eq!(lines, [2, 3, 5]);
+    }
+}

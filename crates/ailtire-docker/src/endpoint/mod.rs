@@ -1,0 +1,140 @@
+//! Where the engine is: what the Docker command would use.
+
+mod context;
+mod resolve;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(crate) use resolve::resolve;
+
+/// Which builder an engine is asked to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BuilderKind {
+    /// BuildKit where the engine has it, else the classic builder.
+    #[default]
+    Automatic,
+    /// BuildKit, whatever the engine says of itself.
+    BuildKit,
+    /// The classic builder.
+    Classic,
+}
+
+/// Where the engine is, as the Docker command's variables and files say it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointOptions {
+    /// `DOCKER_HOST`: a URL with the scheme `unix`, `tcp`, `http`, `https` or `ssh`.
+    pub host: Option<String>,
+    /// `DOCKER_CONTEXT`: name of a Docker context. Counts where `host` is absent.
+    pub context: Option<String>,
+    /// `DOCKER_TLS_VERIFY`: TLS on a `tcp` endpoint, with a certificate that has to be valid.
+    pub tls_verify: bool,
+    /// `DOCKER_TLS`: TLS on a `tcp` endpoint, whatever certificate it shows.
+    pub tls: bool,
+    /// `DOCKER_CERT_PATH`: directory of `ca.pem`, `cert.pem` and `key.pem`. Absent: the directory
+    /// of the configuration.
+    pub certificate_path: Option<PathBuf>,
+    /// `DOCKER_CONFIG`, else `.docker` in the home directory.
+    pub config_directory: Option<PathBuf>,
+    /// `DOCKER_BUILDKIT`: `0` is the classic builder, everything else BuildKit.
+    pub builder: BuilderKind,
+    /// How long connecting may take, the first answer included. Nothing else has a limit.
+    pub connect_timeout: Duration,
+}
+
+/// Enough for an engine at the other end of the world that is asked over `ssh`.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Default for EndpointOptions {
+    fn default() -> Self {
+        Self {
+            host: None,
+            context: None,
+            tls_verify: false,
+            tls: false,
+            certificate_path: None,
+            config_directory: None,
+            builder: BuilderKind::Automatic,
+            connect_timeout: CONNECT_TIMEOUT,
+        }
+    }
+}
+
+impl EndpointOptions {
+    /// What the variables of a process say. An empty variable counts as absent, as with Docker.
+    pub fn from_environment(variables: &BTreeMap<String, String>) -> Self {
+        let get = |name: &str| variables.get(name).filter(|value| !value.is_empty());
+        Self {
+            host: get("DOCKER_HOST").cloned(),
+            context: get("DOCKER_CONTEXT").cloned(),
+            tls_verify: get("DOCKER_TLS_VERIFY").is_some(),
+            tls: get("DOCKER_TLS").is_some(),
+            certificate_path: get("DOCKER_CERT_PATH").map(PathBuf::from),
+            config_directory: get("DOCKER_CONFIG")
+                .map(PathBuf::from)
+                .or_else(|| get("HOME").map(|home| PathBuf::from(home).join(".docker"))),
+            builder: match get("DOCKER_BUILDKIT").map(String::as_str) {
+                None => BuilderKind::Automatic,
+                Some("0" | "false") => BuilderKind::Classic,
+                Some(_) => BuilderKind::BuildKit,
+            },
+            connect_timeout: CONNECT_TIMEOUT,
+        }
+    }
+}
+
+/// One place where an engine listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// A Unix socket.
+    Unix(PathBuf),
+    /// A TCP port.
+    Tcp { host: String, port: u16, tls: Option<TlsFiles> },
+    /// The engine of another host, through `ssh`.
+    Ssh(SshTarget),
+}
+
+/// What TLS needs. Absent files: no client certificate, the system's authorities.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct TlsFiles {
+    pub(crate) authorities: Option<PathBuf>,
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+    /// Whether any certificate of the server will do.
+    pub(crate) accept_any: bool,
+}
+
+/// Where `ssh` goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SshTarget {
+    pub(crate) user: Option<String>,
+    pub(crate) host: String,
+    pub(crate) port: Option<u16>,
+    /// The engine's socket on that host, where it is not the default one.
+    pub(crate) socket: Option<String>,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(formatter, "unix://{}", path.display()),
+            Self::Tcp { host, port, .. } if host.contains(':') => {
+                write!(formatter, "tcp://[{host}]:{port}")
+            }
+            Self::Tcp { host, port, .. } => write!(formatter, "tcp://{host}:{port}"),
+            Self::Ssh(target) => {
+                formatter.write_str("ssh://")?;
+                if let Some(user) = &target.user {
+                    write!(formatter, "{user}@")?;
+                }
+                formatter.write_str(&target.host)?;
+                if let Some(port) = target.port {
+                    write!(formatter, ":{port}")?;
+                }
+                formatter.write_str(target.socket.as_deref().unwrap_or_default())
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! What can go wrong between us and an engine.
+
+use ailtire_events::BuildFailure;
+
+/// Why something could not be done with an engine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// Nothing answers there.
+    #[error("no Docker engine answers at `{endpoint}`: {why}")]
+    Unreachable {
+        /// Where it should be.
+        endpoint: String,
+        /// What was observed.
+        why: String,
+    },
+    /// Something is there that this user may not use.
+    #[error("no permission to use the Docker engine at `{endpoint}`")]
+    Permission {
+        /// Where it is.
+        endpoint: String,
+    },
+    /// What says where the engine is can't be used.
+    #[error("{message}")]
+    BadEndpoint {
+        /// What is wrong with it.
+        message: String,
+        /// What to do next.
+        help: String,
+    },
+    /// The connection broke while it was used.
+    #[error("the Docker engine at `{endpoint}` went away: {why}")]
+    Lost {
+        /// Where it was.
+        endpoint: String,
+        /// What was observed.
+        why: String,
+    },
+    /// The engine's disk is full.
+    #[error("the Docker engine has no space left: {message}")]
+    NoSpace {
+        /// What the engine said.
+        message: String,
+    },
+    /// The engine refused a request.
+    #[error("the Docker engine refused the request ({status}): {message}")]
+    Api {
+        /// HTTP status code.
+        status: u16,
+        /// What the engine said.
+        message: String,
+    },
+    /// The engine's answer makes no sense to us.
+    #[error("the answer of the Docker engine at `{endpoint}` could not be understood: {why}")]
+    Protocol {
+        /// Where it is.
+        endpoint: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl EngineError {
+    /// What to do next.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Unreachable { endpoint, .. } if endpoint.starts_with("ssh://") => {
+                "check that `ssh` reaches the host without asking and that `docker` is installed \
+                 there"
+                    .to_owned()
+            }
+            Self::Unreachable { .. } => "start the engine, or name another one with `DOCKER_HOST` \
+                                         or `docker context use`"
+                .to_owned(),
+            Self::Permission { .. } => "add your user to the group that owns the socket (usually \
+                                        `docker`) and log in again"
+                .to_owned(),
+            Self::BadEndpoint { help, .. } => help.clone(),
+            Self::Lost { .. } => {
+                "see the engine's own log; images that were finished before stay".to_owned()
+            }
+            Self::NoSpace { .. } => {
+                "`docker system df` shows what uses the space, `docker builder \
+                                     prune` frees the build cache"
+                    .to_owned()
+            }
+            Self::Api { .. } | Self::Protocol { .. } => {
+                "see the engine's own log, and `docker version`".to_owned()
+            }
+        }
+    }
+
+    /// The error that an engine's `message` with this `status` stands for.
+    pub(crate) fn from_api(status: u16, message: String) -> Self {
+        if is_no_space(&message) {
+            Self::NoSpace { message }
+        } else {
+            Self::Api { status, message }
+        }
+    }
+}
+
+/// Why there is no image.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A step failed, or the Dockerfile can't be built.
+    #[error("{}", .0.message)]
+    Failed(Box<BuildFailure>),
+    /// A file was not what the build context says while it was sent. No image was made of it.
+    #[error("`{path}` changed while it was sent")]
+    SourceChanged {
+        /// The file, relative to the application root.
+        path: String,
+    },
+    /// A file could not be read while it was sent.
+    #[error("`{path}` could not be read: {why}")]
+    SourceUnreadable {
+        /// The file, relative to the application root.
+        path: String,
+        /// Why.
+        why: String,
+    },
+    /// A build secret is not there. Nothing was sent.
+    #[error("the build secret `{id}` could not be read: {why}")]
+    Secret {
+        /// Id of the secret.
+        id: String,
+        /// Why: names the file or the variable, never the value.
+        why: String,
+    },
+    /// What was asked for needs BuildKit, and the engine has none.
+    #[error("{what} needs BuildKit, which the Docker engine does not have")]
+    NeedsBuildKit {
+        /// What needs it.
+        what: String,
+    },
+    /// The build was cancelled by the engine or by somebody else who uses it.
+    #[error("the build was cancelled")]
+    Cancelled,
+    /// The engine could not be used.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl BuildError {
+    /// What to do next, where that can be said.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Failed(failure) => failure.help.clone(),
+            Self::SourceChanged { .. } => {
+                Some("build again when nothing else writes to the source tree".to_owned())
+            }
+            Self::SourceUnreadable { .. } => {
+                Some("make the file readable, or leave it out by `.dockerignore`".to_owned())
+            }
+            Self::Secret { .. } => Some(
+                "set the variable or create the file that the definition's `secrets` names"
+                    .to_owned(),
+            ),
+            Self::NeedsBuildKit { .. } => Some(
+                "use an engine with BuildKit (Docker 18.09 or later), or unset `DOCKER_BUILDKIT=0`"
+                    .to_owned(),
+            ),
+            Self::Cancelled => None,
+            Self::Engine(error) => Some(error.help()),
+        }
+    }
+}
+
+/// Whether an engine's message means that its disk is full.
+pub(crate) fn is_no_space(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    message.contains("no space left on device") || message.contains("disk quota exceeded")
+}
+
+/// An error with all that it says of its causes, `: ` between them, no part said twice.
+pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// The first error of type `E` in the chain of causes that begins at `error`.
+pub(crate) fn find_cause<'error, E: std::error::Error + 'static>(
+    error: &'error (dyn std::error::Error + 'static),
+) -> Option<&'error E> {
+    let mut current = Some(error);
+    while let Some(error) = current {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        current = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_recognised_and_says_what_to_do() {
+        let error = EngineError::from_api(500, "write /x: no space left on device".to_owned());
+        assert!(matches!(error, EngineError::NoSpace { .. }));
+        assert!(error.help().contains("docker builder prune"));
+        assert!(matches!(EngineError::from_api(404, "x".to_owned()), EngineError::Api { .. }));
+    }
+
+    #[test]
+    fn causes_are_said_once() {
+        let inner = std::io::Error::other("connection refused");
+        let outer = std::io::Error::other(inner);
+        assert_eq!(with_causes(&outer), "connection refused");
+    }
+}

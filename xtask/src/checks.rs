@@ -1,0 +1,112 @@
+//! `cargo xtask test`: everything that has to hold before a change lands.
+//!
+//! Every step runs, whatever became of those before it: one run tells all that is wrong.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use private_engine::{BaseImage, PrivateEngine, base_image};
+
+use crate::tidy::workspace::Workspace;
+use crate::{Outcome, files, process, table, terminal, tidy};
+
+/// Tells the tests that need an engine where theirs is.
+const TEST_HOST: &str = "AILTIRE_TEST_DOCKER_HOST";
+
+/// The feature of a crate that turns on its tests that need an engine.
+const ENGINE_TESTS: &str = "engine-tests";
+
+/// One step: its verb and what it does, as status lines have them.
+struct Step {
+    verb: &'static str,
+    what: &'static str,
+    run: fn(&Workspace) -> Outcome,
+}
+
+const STEPS: [Step; 6] = [
+    Step { verb: "Formatting", what: "rustfmt finds nothing to change", run: check_format },
+    Step { verb: "Tidying", what: "sizes, words, links, dependencies", run: check_tidiness },
+    Step { verb: "Linting", what: "clippy has no warning", run: check_lints },
+    Step { verb: "Documenting", what: "rustdoc has no warning", run: check_documentation },
+    Step { verb: "Testing", what: "what needs no engine", run: run_unit_tests },
+    Step { verb: "Testing", what: "what needs an engine, on a private one", run: run_engine_tests },
+];
+
+struct Done {
+    step: &'static Step,
+    failure: Option<String>,
+    time: Duration,
+}
+
+/// Runs all steps.
+pub(crate) fn run() -> Outcome {
+    let workspace = Workspace::load()?;
+    let done: Vec<Done> = STEPS.iter().map(|step| perform(step, &workspace)).collect();
+    for Done { step, failure, time } in &done {
+        let verb = if failure.is_some() { "FAILED" } else { "Passed" };
+        terminal::status(verb, &format!("{} ({})", step.what, table::time(*time)));
+    }
+    let failures: Vec<String> = done
+        .iter()
+        .filter_map(|done| Some(format!("\n  {}: {}", done.step.what, done.failure.as_ref()?)))
+        .collect();
+    if failures.is_empty() {
+        return Ok(());
+    }
+    Err(format!("{} of {} steps failed{}", failures.len(), done.len(), failures.concat()).into())
+}
+
+fn perform(step: &'static Step, workspace: &Workspace) -> Done {
+    terminal::status(step.verb, step.what);
+    let begin = Instant::now();
+    let failure = (step.run)(workspace).err().map(|error| error.to_string());
+    Done { step, failure, time: begin.elapsed() }
+}
+
+fn check_format(_: &Workspace) -> Outcome {
+    process::run(process::cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn check_tidiness(_: &Workspace) -> Outcome {
+    tidy::run()
+}
+
+fn check_lints(workspace: &Workspace) -> Outcome {
+    let mut command = cargo(&["clippy", "--workspace", "--all-targets"]);
+    command.args(engine_test_features(workspace));
+    process::run(command.args(["--", "--deny", "warnings"]))
+}
+
+fn check_documentation(_: &Workspace) -> Outcome {
+    let mut command = cargo(&["doc", "--workspace", "--no-deps"]);
+    process::run(command.env("RUSTDOCFLAGS", "--deny warnings"))
+}
+
+fn run_unit_tests(_: &Workspace) -> Outcome {
+    process::run(&mut cargo(&["test", "--workspace"]))
+}
+
+fn run_engine_tests(workspace: &Workspace) -> Outcome {
+    let engine = PrivateEngine::start(&files::target().join("test-engine"))?;
+    base_image(&engine.client(), BaseImage::Busybox, &files::base_images())?;
+    let mut command = cargo(&["test"]);
+    for name in workspace.with_feature(ENGINE_TESTS) {
+        command.args(["--package", name]);
+    }
+    command.args(engine_test_features(workspace)).env(TEST_HOST, engine.host());
+    let tested = process::run(&mut command);
+    engine.stop()?;
+    tested
+}
+
+fn engine_test_features(workspace: &Workspace) -> Vec<String> {
+    let names = workspace.with_feature(ENGINE_TESTS);
+    names.map(|name| format!("--features={name}/{ENGINE_TESTS}")).collect()
+}
+
+/// Cargo, knowing nothing of the user's own engine.
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = process::without_engine(process::cargo());
+    command.args(arguments).env_remove(TEST_HOST);
+    command
+}
