@@ -1,2 +1,64 @@
-//! The command.
-fn main() {}
+//! The command: brings the images of an ailtire application up to date.
+//!
+//! One file a command below `commands`; everything that is written goes through `printer`, and
+//! every exit code is in `exit`.
+
+mod arguments;
+mod commands;
+mod error;
+mod exit;
+mod files;
+mod interrupt;
+mod opening;
+mod printer;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command, GlobalArguments};
+use error::Failure;
+use printer::Printer;
+
+fn main() -> ExitCode {
+    let Arguments { global, command } = Arguments::parse();
+    let printer = Arc::new(Printer::new(global.color, global.verbosity()));
+    let code = match run(&global, command, &printer) {
+        Ok(code) => code,
+        Err(failure) => {
+            failure.print(&printer);
+            failure.code()
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn run(
+    global: &GlobalArguments,
+    command: Command,
+    printer: &Arc<Printer>,
+) -> Result<u8, Failure> {
+    use commands::{build, check, clean, completions, context, graph, plan, why};
+    match command {
+        Command::Build(arguments) => block_on(build::run(global, arguments, printer)),
+        Command::Plan(arguments) => plan::run(global, arguments, printer),
+        Command::Why(arguments) => block_on(why::run(global, arguments, printer)),
+        Command::Graph(arguments) => graph::run(global, &arguments, printer),
+        Command::Context(arguments) => context::run(global, &arguments, printer),
+        Command::Check(arguments) => check::run(global, &arguments, printer),
+        Command::Clean(arguments) => block_on(clean::run(global, arguments, printer)),
+        Command::Completions(arguments) => completions::run(&arguments, printer),
+    }
+}
+
+/// Runs `work` to its end, and leaves behind what still waits, such as for another run's lock.
+fn block_on(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::io("start", "the worker threads", &error))?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    result
+}

@@ -17,9 +17,11 @@ mod schedule;
 mod selection;
 mod settings;
 
-pub use ailtire_docker::{EndpointOptions, Engine, EngineError};
+pub use ailtire_context::{BaseKind, LeftOut};
+pub use ailtire_docker::{EndpointOptions, Engine, EngineError, ImageStore};
 pub use ailtire_events::{Diagnostic, EventKind, EventSink};
-pub use ailtire_manifest::find_root;
+pub use ailtire_fingerprint::{Record, Records};
+pub use ailtire_manifest::{Application as Definitions, ImageDefinition, Package, find_root};
 pub use application::{Access, Application, OpenOptions};
 pub use build::{BuildOptions, BuiltReference, Outcome};
 pub use check::check;

@@ -1,0 +1,167 @@
+//! `build`: brings images up to date.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ailtire::{Access, Application, BuildOptions, Engine, EventKind, EventSink, Outcome};
+use clap::Args;
+
+use super::plan::SelectionArguments;
+use crate::arguments::{GlobalArguments, ReleaseArguments};
+use crate::error::Failure;
+use crate::interrupt::Interrupt;
+use crate::printer::style::{GOOD, status};
+use crate::printer::words::milliseconds;
+use crate::printer::{MessageFormat, Printer, Progress, Reporter};
+use crate::{exit, files, opening};
+
+const EXAMPLES: &str = "\
+Examples:
+  ailtire-build build                              the whole application
+  ailtire-build build MyPackage 'web-*' -j 4       a package, and images by a glob
+  ailtire-build build --env production --version 1.4.0 --repo registry.example/shop
+  ailtire-build build --env NODE_ENV=test          with a build argument
+  ailtire-build build --message-format json        one JSON object a line, for programs";
+
+/// Bring images up to date
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct BuildArguments {
+    #[command(flatten)]
+    selection: SelectionArguments,
+
+    #[command(flatten)]
+    release: ReleaseArguments,
+
+    /// How many images may be built at once; 0: as many as there are processors
+    #[arg(short, long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
+    jobs: usize,
+
+    /// Go on with images that do not need a failed one
+    #[arg(long)]
+    keep_going: bool,
+
+    /// Build the selected images without the engine's cache
+    #[arg(long)]
+    no_cache: bool,
+
+    /// Fetch base images from elsewhere again first
+    #[arg(long)]
+    pull: bool,
+
+    /// Say what would be done, and do nothing
+    #[arg(long, conflicts_with = "metadata_file")]
+    dry_run: bool,
+
+    /// How to show progress
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    progress: Progress,
+
+    /// Form of messages
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    message_format: MessageFormat,
+
+    /// Write a JSON object here: reference → image id and fingerprint of all that is up to date
+    #[arg(long, value_name = "FILE")]
+    metadata_file: Option<PathBuf>,
+}
+
+/// Builds.
+///
+/// # Errors
+///
+/// A [`Failure`] where the run could not do its work, or was cancelled.
+pub(crate) async fn run(
+    global: &GlobalArguments,
+    arguments: BuildArguments,
+    printer: &Arc<Printer>,
+) -> Result<u8, Failure> {
+    let reporter =
+        Arc::new(Reporter::new(printer, arguments.message_format, arguments.progress));
+    let result = build(global, &arguments, &reporter).await;
+    reporter.finish();
+    result.map_err(|mut failure| {
+        // Programs get findings as events, like all others.
+        for diagnostic in failure.take_diagnostics() {
+            reporter.emit(EventKind::Diagnostic { diagnostic });
+        }
+        failure
+    })
+}
+
+async fn build(
+    global: &GlobalArguments,
+    arguments: &BuildArguments,
+    reporter: &Arc<Reporter>,
+) -> Result<u8, Failure> {
+    let interrupt = Interrupt::listen(reporter)?;
+    // The engine is looked for while the definitions are read.
+    let endpoint = global.endpoint();
+    let engine = tokio::spawn(async move { Engine::connect(&endpoint).await });
+    let application =
+        open_to_write(global, &arguments.release, Arc::clone(reporter), &interrupt).await?;
+    reporter.set_root(application.root().to_owned());
+    opening::tell(&application, &**reporter);
+    opening::require_sound(&application)?;
+    let options = BuildOptions {
+        plan: arguments.selection.options(&application)?,
+        jobs: arguments.jobs,
+        keep_going: arguments.keep_going,
+        no_cache: arguments.no_cache,
+        pull: arguments.pull,
+        dry_run: arguments.dry_run,
+    };
+    let engine = interrupt.or_cancelled(engine).await?.map_err(gave_up)??;
+    let outcome =
+        application.build(&options, &engine, &**reporter, interrupt.token()).await?;
+    if arguments.dry_run {
+        tell_dry_run(&outcome, reporter);
+        return Ok(exit::DONE);
+    }
+    if let Some(file) = &arguments.metadata_file {
+        write_metadata(file, &outcome)?;
+    }
+    if outcome.cancelled {
+        return Err(interrupt.failure());
+    }
+    let complete = outcome.summary.failed + outcome.summary.skipped == 0;
+    Ok(if complete { exit::DONE } else { exit::FAILED })
+}
+
+/// Opens the application to write its state; waits for another run unless a signal comes.
+///
+/// # Errors
+///
+/// A [`Failure`] where there is none, its state can't be used, or the run was cancelled.
+pub(super) async fn open_to_write(
+    global: &GlobalArguments,
+    release: &ReleaseArguments,
+    reporter: Arc<Reporter>,
+    interrupt: &Interrupt,
+) -> Result<Application, Failure> {
+    let options = global.open_options(release, Access::Write)?;
+    let opening = tokio::task::spawn_blocking(move || Application::open(&options, &*reporter));
+    Ok(interrupt.or_cancelled(opening).await?.map_err(gave_up)??)
+}
+
+/// A task that ended without a result.
+fn gave_up(error: tokio::task::JoinError) -> Failure {
+    Failure::io("finish", "a part of the work", &std::io::Error::other(error))
+}
+
+fn tell_dry_run(outcome: &Outcome, reporter: &Reporter) {
+    let summary = &outcome.summary;
+    let time = milliseconds(reporter.elapsed());
+    let text = format!(
+        "dry run: {} to bring up to date, {} fresh in {time}",
+        summary.skipped, summary.fresh
+    );
+    reporter.say(&status("Finished", GOOD, &text));
+}
+
+fn write_metadata(file: &Path, outcome: &Outcome) -> Result<(), Failure> {
+    files::replace(file, |out| {
+        serde_json::to_writer_pretty(&mut *out, &outcome.references)?;
+        out.write_all(b"\n")
+    })
+}

@@ -1,0 +1,215 @@
+//! Graphs as text, for Graphviz and for Mermaid.
+
+use std::collections::BTreeSet;
+
+use super::graph::Graph;
+use crate::printer::style::{FAINT, STRONG, styled};
+
+impl Graph {
+    fn children(&self, parent: Option<usize>) -> impl Iterator<Item = usize> + '_ {
+        let packages = self.packages.iter().enumerate();
+        packages.filter(move |(_, package)| package.parent == parent).map(|(index, _)| index)
+    }
+
+    fn images_of(&self, package: usize) -> impl Iterator<Item = usize> + '_ {
+        let images = self.images.iter().enumerate();
+        images.filter(move |(_, image)| image.package == package).map(|(index, _)| index)
+    }
+
+    /// Edges without repetitions: one Dockerfile may name an image several times.
+    fn distinct_edges(&self) -> BTreeSet<(usize, usize, &'static str)> {
+        self.edges.iter().map(|edge| (edge.from, edge.to, edge.kind)).collect()
+    }
+}
+
+/// A tree of packages with their images, and what each image needs.
+pub(super) fn text(graph: &Graph) -> String {
+    let mut out = String::new();
+    for package in graph.children(None) {
+        package_as_text(graph, package, 0, &mut out);
+    }
+    out
+}
+
+fn package_as_text(graph: &Graph, index: usize, depth: usize, out: &mut String) {
+    let indent = "  ".repeat(depth);
+    let package = &graph.packages[index];
+    let directory = if package.directory.is_empty() { "." } else { &package.directory };
+    let (name, directory) = (styled(STRONG, &package.key), styled(FAINT, directory));
+    out.push_str(&format!("{indent}{name} {directory}\n"));
+    let edges = graph.distinct_edges();
+    for image in graph.images_of(index) {
+        let needed: BTreeSet<_> =
+            edges.iter().filter(|(from, ..)| *from == image).map(|(_, to, _)| *to).collect();
+        let needed: Vec<_> = needed.iter().map(|&to| &*graph.images[to].image).collect();
+        let needs =
+            if needed.is_empty() { String::new() } else { format!(" ← {}", needed.join(", ")) };
+        out.push_str(&format!("{indent}  {}{needs}\n", graph.images[image].image));
+    }
+    for child in graph.children(Some(index)) {
+        package_as_text(graph, child, depth + 1, out);
+    }
+}
+
+/// A directed graph in Graphviz' language; packages are clusters.
+pub(super) fn dot(graph: &Graph) -> String {
+    let mut out = format!("digraph {} {{\n", dot_quoted(&graph.application));
+    out.push_str("  rankdir = \"LR\";\n  node [shape = \"box\"];\n");
+    for package in graph.children(None) {
+        package_as_dot(graph, package, 1, &mut out);
+    }
+    for (from, to, kind) in graph.distinct_edges() {
+        let (from, to) = (&graph.images[from].image, &graph.images[to].image);
+        let (from, to) = (dot_quoted(from), dot_quoted(to));
+        out.push_str(&format!("  {from} -> {to} [label = \"{kind}\"];\n"));
+    }
+    out.push_str("}\n");
+    out
+}
+
+fn package_as_dot(graph: &Graph, index: usize, depth: usize, out: &mut String) {
+    let indent = "  ".repeat(depth);
+    let label = dot_quoted(&graph.packages[index].key);
+    out.push_str(&format!("{indent}subgraph \"cluster_{index}\" {{\n"));
+    out.push_str(&format!("{indent}  label = {label};\n"));
+    for image in graph.images_of(index) {
+        out.push_str(&format!("{indent}  {};\n", dot_quoted(&graph.images[image].image)));
+    }
+    for child in graph.children(Some(index)) {
+        package_as_dot(graph, child, depth + 1, out);
+    }
+    out.push_str(&format!("{indent}}}\n"));
+}
+
+/// A string of Graphviz' language; a backslash would begin one of its escapes.
+fn dot_quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " "))
+}
+
+/// A flow chart in Mermaid's language; packages are subgraphs.
+pub(super) fn mermaid(graph: &Graph) -> String {
+    let mut out = "flowchart LR\n".to_owned();
+    for package in graph.children(None) {
+        package_as_mermaid(graph, package, 1, &mut out);
+    }
+    for (from, to, kind) in graph.distinct_edges() {
+        out.push_str(&format!("  i{from} -->|{kind}| i{to}\n"));
+    }
+    out
+}
+
+fn package_as_mermaid(graph: &Graph, index: usize, depth: usize, out: &mut String) {
+    let indent = "  ".repeat(depth);
+    let label = mermaid_quoted(&graph.packages[index].key);
+    out.push_str(&format!("{indent}subgraph p{index}[{label}]\n"));
+    for image in graph.images_of(index) {
+        let label = mermaid_quoted(&graph.images[image].image);
+        out.push_str(&format!("{indent}  i{image}[{label}]\n"));
+    }
+    for child in graph.children(Some(index)) {
+        package_as_mermaid(graph, child, depth + 1, out);
+    }
+    out.push_str(&format!("{indent}end\n"));
+}
+
+/// A label of Mermaid's language, which knows HTML-like entities and no backslash.
+fn mermaid_quoted(text: &str) -> String {
+    let escaped = text
+        .replace('#', "#35;")
+        .replace('"', "#quot;")
+        .replace('<', "#lt;")
+        .replace('>', "#gt;")
+        .replace('\n', " ");
+    format!("\"{escaped}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use snapbox::{assert_data_eq, str};
+
+    use super::super::graph::tests::sample;
+    use super::*;
+
+    #[test]
+    fn text_is_a_tree_with_needs() {
+        assert_data_eq!(
+            anstream::adapter::strip_str(&text(&sample())).to_string(),
+            str![[r#"
+my"app .
+  my-base:latest
+  Shop#1 api/Shop
+    my-web:latest ← my-base:latest
+    Cart api/Shop/Cart
+      my-cart:latest ← my-base:latest, my-web:latest
+  Empty api/Empty
+
+"#]]
+        );
+    }
+
+    #[test]
+    fn dot_has_clusters_and_escapes_quotes() {
+        assert_data_eq!(
+            dot(&sample()),
+            str![[r#"
+digraph "my\"app" {
+  rankdir = "LR";
+  node [shape = "box"];
+  subgraph "cluster_0" {
+    label = "my\"app";
+    "my-base:latest";
+    subgraph "cluster_1" {
+      label = "Shop#1";
+      "my-web:latest";
+      subgraph "cluster_2" {
+        label = "Cart";
+        "my-cart:latest";
+      }
+    }
+    subgraph "cluster_3" {
+      label = "Empty";
+    }
+  }
+  "my-web:latest" -> "my-base:latest" [label = "from"];
+  "my-cart:latest" -> "my-base:latest" [label = "from"];
+  "my-cart:latest" -> "my-web:latest" [label = "copy-from"];
+}
+
+"#]]
+        );
+    }
+
+    #[test]
+    fn mermaid_has_subgraphs_and_entities() {
+        assert_data_eq!(
+            mermaid(&sample()),
+            str![[r##"
+flowchart LR
+  subgraph p0["my#quot;app"]
+    i0["my-base:latest"]
+    subgraph p1["Shop#35;1"]
+      i1["my-web:latest"]
+      subgraph p2["Cart"]
+        i2["my-cart:latest"]
+      end
+    end
+    subgraph p3["Empty"]
+    end
+  end
+  i1 -->|from| i0
+  i2 -->|from| i0
+  i2 -->|copy-from| i1
+
+"##]]
+        );
+    }
+
+    #[test]
+    fn json_names_everything() {
+        let value = serde_json::to_value(sample()).unwrap();
+        assert_eq!(value["version"], 1);
+        assert_eq!(value["packages"][2]["parent"], 1);
+        assert_eq!(value["edges"][2]["kind"], "copy-from");
+        assert_eq!(value["edges"].as_array().unwrap().len(), 4);
+    }
+}

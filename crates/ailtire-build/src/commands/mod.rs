@@ -1,0 +1,27 @@
+//! One file a command.
+
+pub(crate) mod build;
+pub(crate) mod check;
+pub(crate) mod clean;
+pub(crate) mod completions;
+pub(crate) mod context;
+pub(crate) mod graph;
+mod graph_formats;
+pub(crate) mod plan;
+mod reasons;
+pub(crate) mod why;
+
+use clap::ValueEnum;
+
+/// The form of data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum DataFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs: stable, with a version
+    Json,
+}
+
+/// Version of every JSON document that a command writes as data.
+const DATA_VERSION: u32 = 1;
