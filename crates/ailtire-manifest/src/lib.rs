@@ -35,6 +35,7 @@ mod model;
 mod options;
 mod packages;
 pub mod reference;
+mod resolve;
 mod root;
 mod script;
 mod value;
