@@ -1,4 +1,5 @@
 //! What is evaluated again, and what is not.
+#![allow(clippy::unwrap_used)] // A test may end at once.
 
 mod common;
 
@@ -73,6 +74,26 @@ fn values_of_variables_are_not_in_the_cache() {
     runs.run();
     let bytes = runs.bytes.unwrap();
     assert!(!bytes.windows(10).any(|window| window == b"top secret"));
+}
+
+#[test]
+fn what_has_read_a_secret_is_not_kept() {
+    let build = "module.exports = { web: { env: { T: process.env.NPM_TOKEN || '' } } };";
+    let mut runs = Runs::new(App::with_build(build));
+    assert_eq!(runs.run(), 2);
+    assert_eq!(runs.run(), 0, "nothing to hide while it is not set");
+    runs.options.process_environment.insert("NPM_TOKEN".into(), "top secret".into());
+    assert_eq!(runs.run(), 1);
+    assert_eq!(runs.run(), 1);
+    assert!(!runs.bytes.unwrap().windows(10).any(|window| window == b"top secret"));
+}
+
+#[test]
+fn data_of_the_greatest_depth_is_read_back() {
+    let build = "let a = {}; for (let i = 0; i < 120; i++) a = { a }; module.exports = { web: { labels: a } };";
+    let mut runs = Runs::new(App::with_build(build));
+    assert_eq!(runs.run(), 2);
+    assert_eq!(runs.run(), 0);
 }
 
 #[test]

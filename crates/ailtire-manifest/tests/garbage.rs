@@ -1,4 +1,5 @@
 //! Whatever is written in a definition, it is read or reported.
+#![allow(clippy::unwrap_used)] // A test may end at once.
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! What `build.js` says of images.
+#![allow(clippy::unwrap_used)] // A test may end at once.
 
 mod common;
 
@@ -424,6 +425,18 @@ fn the_command_lines_variables_win() {
         [("A", "line"), ("B", "b"), ("C", "c")]
     );
     assert!(line(only(&loaded)).starts_with("warning[two-values] `B` has one value in `env`"));
+}
+
+#[test]
+fn names_of_build_arguments_are_checked() {
+    assert_eq!(
+        complaints("{ env: { 'A=B': 'c' }, args: { '': 1 } }"),
+        [
+            "error[invalid-variable] `A=B` cannot be the name of a build argument",
+            "error[invalid-variable] `` cannot be the name of a build argument",
+        ]
+    );
+    assert_eq!(image("{ cmd: ' ', target: '' }").target, None);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! What definitions can and can't do.
+#![allow(clippy::unwrap_used)] // A test may end at once.
 
 mod common;
 
@@ -19,7 +20,7 @@ fn value_of(expression: &str) -> String {
 
 /// The only diagnostic of an application with this `build.js`.
 fn complaint(build: &str) -> String {
-    line(only(&App::with_build(build).load()))
+    line(only(&App::with_build(build).load_with(&patient())))
 }
 
 #[test]
@@ -323,6 +324,18 @@ fn short() -> LoadOptions {
     LoadOptions { limits, ..LoadOptions::default() }
 }
 
+/// Little memory, and time enough to use it up on a busy machine.
+fn little_memory() -> LoadOptions {
+    let limits = Limits { time: Duration::from_secs(60), memory: 16 * 1024 * 1024 };
+    LoadOptions { limits, ..LoadOptions::default() }
+}
+
+/// Time enough for a busy machine.
+fn patient() -> LoadOptions {
+    let limits = Limits { time: Duration::from_secs(60), ..Limits::default() };
+    LoadOptions { limits, ..LoadOptions::default() }
+}
+
 #[test]
 fn loops_end() {
     for build in [
@@ -356,7 +369,7 @@ fn memory_ends() {
         "const all = {}; for (let i = 0; ; i++) all['key' + i] = { i };",
         "new ArrayBuffer(2 ** 30);",
     ] {
-        let loaded = App::with_build(build).load_with(&short());
+        let loaded = App::with_build(build).load_with(&little_memory());
         let text = line(only(&loaded));
         assert!(
             text.starts_with("error[definition-memory] the definition used more than 16 MiB"),
@@ -384,8 +397,8 @@ fn recursion_ends() {
     assert!(text.starts_with("error[definition-stack]"), "{text}");
     let app = App::with_build(&format!(
         "module.exports = {{ web: {}1{} }};",
-        "[".repeat(1e5 as usize),
-        "]".repeat(1e5 as usize)
+        "[".repeat(100_000),
+        "]".repeat(100_000)
     ));
     assert!(app.load().has_errors());
 }
@@ -395,7 +408,7 @@ fn memory_that_is_caught_does_no_harm() {
     let app = App::with_build(
         "try { const a = []; for (;;) a.push(new Array(1000).fill(1)); } catch {}\nmodule.exports = { web: {} };",
     );
-    app.load_with(&short());
+    app.load_with(&little_memory());
 }
 
 #[test]
