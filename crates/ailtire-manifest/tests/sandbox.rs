@@ -326,13 +326,13 @@ fn short() -> LoadOptions {
 
 /// Little memory, and time enough to use it up on a busy machine.
 fn little_memory() -> LoadOptions {
-    let limits = Limits { time: Duration::from_secs(60), memory: 16 * 1024 * 1024 };
+    let limits = Limits { time: Duration::from_mins(1), memory: 16 * 1024 * 1024 };
     LoadOptions { limits, ..LoadOptions::default() }
 }
 
 /// Time enough for a busy machine.
 fn patient() -> LoadOptions {
-    let limits = Limits { time: Duration::from_secs(60), ..Limits::default() };
+    let limits = Limits { time: Duration::from_mins(1), ..Limits::default() };
     LoadOptions { limits, ..LoadOptions::default() }
 }
 
