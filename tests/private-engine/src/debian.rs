@@ -19,8 +19,16 @@ pub(crate) struct Program {
     pub(crate) package: &'static str,
 }
 
+/// Sees to it that a program is there, by installing its Debian package if it is missing.
+///
+/// # Errors
+/// The program is missing and this is not root on a Debian or Ubuntu that can install it.
+pub fn need(name: &'static str, package: &'static str) -> Result<(), Error> {
+    need_all(&[Program { name, package }])
+}
+
 /// Installs the packages of those `programs` that are neither on the path nor in a system folder.
-pub(crate) fn need(programs: &[Program]) -> Result<(), Error> {
+pub(crate) fn need_all(programs: &[Program]) -> Result<(), Error> {
     let missing: Vec<Program> =
         programs.iter().copied().filter(|program| find(program.name).is_none()).collect();
     let Some(first) = missing.first() else {

@@ -84,7 +84,7 @@ impl Launch {
         if !rustix::process::geteuid().is_root() {
             return Err(Error::NotRoot);
         }
-        debian::need(&PROGRAMS)?;
+        debian::need_all(&PROGRAMS)?;
         let layout = Layout::new(&self.folder)?;
         let log = layout.lock()?;
         log.set_len(0).tried(|| format!("emptying {}", layout.log().display()))?;
