@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use private_engine::PrivateEngine;
+
 use super::docker_client::DockerClient;
 use super::{Row, measure};
 use crate::pass::Build;
@@ -16,16 +18,18 @@ const CHANGED_FILE: &str = "data/17/file04217.bin";
 /// Times and bytes of the three builds.
 type Builds = [(&'static str, Duration, Option<u64>); 3];
 
-/// Measures on the application in `folder`.
-pub(super) fn measure(program: &Path, folder: &Path, host: &str) -> Outcome<Vec<Row>> {
+/// Measures on the application in `folder`; each builder has an engine of its own in `engines`, since
+/// they would find each other's layers.
+pub(super) fn measure(program: &Path, folder: &Path, engines: &Path) -> Outcome<Vec<Row>> {
     let context = folder.join(CONTEXT);
+    terminal::status("Measuring", "a large context");
+    let engine = PrivateEngine::start(&engines.join("ours"))?;
     let build = Build {
         program: program.to_owned(),
         application: folder.to_owned(),
-        host: host.to_owned(),
+        host: engine.host().to_owned(),
         variables: Vec::new(),
     };
-    terminal::status("Measuring", "a large context");
     let ours = three_builds(&context, "ours", || {
         let (pass, status) = build.run("large context")?;
         if status.success() {
@@ -34,14 +38,22 @@ pub(super) fn measure(program: &Path, folder: &Path, host: &str) -> Outcome<Vec<
             Err(pass.lines().join("\n").into())
         }
     })?;
-    let theirs = match DockerClient::find(host) {
+    engine.stop()?;
+    Ok(rows(&ours, by_docker(&context, &engines.join("docker"))?.as_ref()))
+}
+
+/// The same builds by the Docker command, if there is one that can.
+fn by_docker(context: &Path, engine: &Path) -> Outcome<Option<Builds>> {
+    let engine = PrivateEngine::start(engine)?;
+    let builds = match DockerClient::find(engine.host()) {
         Some(client) => {
             terminal::status("Measuring", "the same with `docker build`");
-            Some(three_builds(&context, "theirs", || client.build(&context))?)
+            Some(three_builds(context, "theirs", || client.build(context))?)
         }
         None => None,
     };
-    Ok(rows(&ours, theirs.as_ref()))
+    engine.stop()?;
+    Ok(builds)
 }
 
 /// Builds, builds again, changes one file and builds again; `mark` makes the change another one.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use private_engine::PrivateEngine;
 use walkdir::WalkDir;
 
 use super::Row;
@@ -14,8 +15,15 @@ use crate::{Outcome, files, process, table, terminal};
 /// Where the command keeps its state.
 const STATE: &str = ".ailtire";
 
-/// Measures on the application in `folder`.
-pub(super) fn measure(program: &Path, folder: &Path, host: &str) -> Outcome<Vec<Row>> {
+/// Measures on the application in `folder`, with an engine of its own in `engine`.
+pub(super) fn measure(program: &Path, folder: &Path, engine: &Path) -> Outcome<Vec<Row>> {
+    let engine = PrivateEngine::start(engine)?;
+    let rows = measure_on(program, folder, engine.host())?;
+    engine.stop()?;
+    Ok(rows)
+}
+
+fn measure_on(program: &Path, folder: &Path, host: &str) -> Outcome<Vec<Row>> {
     let ours = |chore: &str| {
         let mut command = command(program, host);
         command.arg(chore).arg("--app").arg(folder);

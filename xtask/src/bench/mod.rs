@@ -12,7 +12,6 @@ mod measure;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use private_engine::PrivateEngine;
 
 use crate::{Outcome, files, process, table, terminal};
 
@@ -78,16 +77,13 @@ fn measure_all(size: &generate::Size) -> Outcome {
     let folder = files::target().join("bench");
     files::remove_folder(&folder)?;
 
-    terminal::status("Starting", "a private engine");
-    let engine = PrivateEngine::start(&folder.join("engine"))?;
     let many_folder = folder.join("many");
     let written = generate::application(size, &many_folder)?;
     report_written(written, &many_folder);
-    let mut rows = many::measure(&program, &many_folder, engine.host())?;
+    let mut rows = many::measure(&program, &many_folder, &folder.join("engine"))?;
     let large_folder = folder.join("large");
     report_written(generate::large(size.seed, &large_folder)?, &large_folder);
-    rows.extend(large::measure(&program, &large_folder, engine.host())?);
-    engine.stop()?;
+    rows.extend(large::measure(&program, &large_folder, &folder.join("engines"))?);
 
     terminal::line(&format!(
         "{} packages with {} files each, {} files in all, seed {}\n",
