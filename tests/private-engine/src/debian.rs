@@ -121,3 +121,22 @@ impl Drop for ServicesStayStopped {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_by_name() {
+        assert!(find("sh").is_some());
+        assert!(find("no-such-program").is_none());
+        assert!(need("sh", "dash").is_ok());
+    }
+
+    #[test]
+    fn a_command_that_fails_shows_what_it_said() {
+        let error = output("sh", ["-c", "echo no luck >&2; exit 3"]).unwrap_err();
+        assert!(error.to_string().ends_with("failed: no luck"), "{error}");
+        assert_eq!(output("echo", ["luck"]).unwrap(), "luck\n");
+    }
+}
