@@ -27,6 +27,11 @@ pub fn need(name: &'static str, package: &'static str) -> Result<(), Error> {
     need_all(&[Program { name, package }])
 }
 
+/// Sees to it that a file is there, by installing the Debian package that has it.
+pub(crate) fn need_file(file: &str, package: &'static str) -> Result<(), Error> {
+    if Path::new(file).exists() { Ok(()) } else { install(&[package]) }
+}
+
 /// Installs the packages of those `programs` that are neither on the path nor in a system folder.
 pub(crate) fn need_all(programs: &[Program]) -> Result<(), Error> {
     let missing: Vec<Program> =

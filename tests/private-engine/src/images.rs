@@ -7,11 +7,14 @@ use std::path::{Path, PathBuf};
 use tar::{Builder, EntryType, Header};
 
 use crate::Client;
-use crate::debian::{find, need, output};
+use crate::debian::{find, need, need_file, output};
 use crate::error::{Error, Tried};
 
 /// The Debian release whose packages the runtime image has.
 const RELEASE: &str = "bookworm";
+
+/// The keys that Debian's packages are signed with.
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// What the runtime image has. Debian's `jekyll` brings Ruby.
 const RUNTIME_PACKAGES: &str = "nodejs,redis-server,jekyll";
@@ -126,6 +129,8 @@ fn header(kind: EntryType, mode: u32, size: u64) -> Header {
 
 fn write_runtime(path: &Path) -> Result<(), Error> {
     need("mmdebstrap", "mmdebstrap")?;
+    // Ubuntu does not have it from the start.
+    need_file(KEYRING, "debian-archive-keyring")?;
     let include = format!("--include={RUNTIME_PACKAGES}");
     // Less to unpack, and no waiting for the disk: a broken run is begun again anyway.
     let smaller_and_faster = [

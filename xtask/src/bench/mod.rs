@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 fn measure_all(size: &generate::Size) -> Outcome {
     terminal::status("Compiling", "ailtire-build with optimisation");
     let mut compile = process::cargo();
-    process::run(compile.args(["build", "--quiet", "--release", "--package", "ailtire-build"]))?;
+    process::run(compile.args(["build", "--release", "--package", "ailtire-build"]))?;
     let program = files::target().join("release/ailtire-build");
     let folder = files::target().join("bench");
     files::remove_folder(&folder)?;

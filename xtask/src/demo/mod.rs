@@ -70,7 +70,7 @@ fn three_passes(setting: &Build) -> Outcome {
 /// Builds the command itself.
 fn build_program() -> Outcome<PathBuf> {
     terminal::status("Compiling", "ailtire-build");
-    process::run(process::cargo().args(["build", "--quiet", "--package", "ailtire-build"]))?;
+    process::run(process::cargo().args(["build", "--package", "ailtire-build"]))?;
     Ok(files::target().join("debug/ailtire-build"))
 }
 
