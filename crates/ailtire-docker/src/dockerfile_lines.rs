@@ -35,6 +35,31 @@ pub(crate) fn line_of_number(dockerfile: &str, number: usize) -> Option<u32> {
     Some(instructions(dockerfile).get(number.checked_sub(1)?)?.line)
 }
 
+/// What of a Dockerfile the classic builder does not know (`RUN --mount`), and its line.
+pub(crate) fn needs_buildkit(dockerfile: &str) -> Option<(String, u32)> {
+    const FLAGS: [(&str, &[&str]); 3] = [
+        ("RUN", &["--mount", "--network", "--security"]),
+        ("COPY", &["--link", "--chmod", "--parents", "--exclude"]),
+        ("ADD", &["--link", "--chmod", "--checksum", "--keep-git-dir", "--exclude"]),
+    ];
+    instructions(dockerfile).into_iter().find_map(|found| {
+        let mut words = found.text.split(' ');
+        let name = words.next()?;
+        let known = FLAGS.iter().find(|(instruction, _)| *instruction == name)?.1;
+        let flag = words
+            .take_while(|word| word.starts_with("--"))
+            .map(|word| word.split_once('=').map_or(word, |(flag, _)| flag))
+            .find(|flag| known.contains(flag));
+        match flag {
+            Some(flag) => Some((format!("`{name} {flag}`"), found.line)),
+            None if !heredoc_words(&found.text).is_empty() => {
+                Some((format!("the here-document of `{name}`"), found.line))
+            }
+            None => None,
+        }
+    })
+}
+
 /// The line that a message about a Dockerfile itself names (`dockerfile parse error line 3: …`).
 pub(crate) fn line_in_message(message: &str) -> Option<u32> {
     let lower = message.to_ascii_lowercase();
@@ -118,7 +143,7 @@ fn instructions(dockerfile: &str) -> Vec<Instruction> {
         while let Some(continued) = text.trim_end().strip_suffix(escape) {
             text = continued.to_owned();
             match lines.by_ref().find(|(next, _)| !is_skipped(next)) {
-                Some((next, _)) => text.push_str(&format!(" {next}")),
+                Some((next, _)) => text.extend([" ", next]),
                 None => break,
             }
         }
@@ -207,6 +232,24 @@ mod tests {
         ] {
             assert_eq!(line_in_message(message), line, "{message}");
         }
+    }
+
+    #[test]
+    fn what_only_buildkit_knows_is_found() {
+        let found = |text: &str| needs_buildkit(text);
+        assert_eq!(found("FROM a\nRUN echo --mount\nCOPY --from=a b c\n"), None);
+        assert_eq!(
+            found("FROM a\nrun --mount=type=cache,target=/x y\n"),
+            Some(("`RUN --mount`".to_owned(), 2))
+        );
+        assert_eq!(
+            found("FROM a\nCOPY --chown=1 --link a b\n"),
+            Some(("`COPY --link`".to_owned(), 2))
+        );
+        assert_eq!(
+            found("FROM a\n\nRUN <<EOF\nx\nEOF\n"),
+            Some(("the here-document of `RUN`".to_owned(), 3))
+        );
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::selection::select;
 use crate::BuildRequest;
-use crate::content::{self, ContentError};
+use crate::content::{self, CHUNK, ContentError};
 
 /// What the Dockerfile is called where the engine reads it.
 pub(super) const DOCKERFILE_NAME: &str = "Dockerfile";
@@ -205,14 +205,11 @@ fn serve(
     let (asking, asked) = unbounded_channel();
     tokio::spawn(listen(questions, asking));
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = answer(&view, asked, &answers)
-            && error != ContentError::Stopped
-        {
-            // The engine must not take what it has for the whole file.
-            let _ = answers.blocking_send(Err(Status::aborted("a file changed while it was sent")));
-            // Nobody listens only where the build is over.
-            let _ = trouble.send(error);
-        }
+        let Err(Stop::Content(error)) = answer(&view, asked, &answers) else { return };
+        // The engine must not take what it has for the whole file.
+        let _ = answers.blocking_send(Err(Status::aborted("a file changed while it was sent")));
+        // Nobody listens only where the build is over.
+        let _ = trouble.send(error);
     });
     ReceiverStream::new(stream)
 }
@@ -234,12 +231,25 @@ async fn listen(
     }
 }
 
+/// Why a transfer ended early.
+enum Stop {
+    /// Nobody listens any more.
+    Deaf,
+    Content(ContentError),
+}
+
+impl From<ContentError> for Stop {
+    fn from(error: ContentError) -> Self {
+        Self::Content(error)
+    }
+}
+
 fn answer(
     view: &View,
     mut asked: UnboundedReceiver<Asked>,
     answers: &Sender<Result<Packet, Status>>,
-) -> Result<(), ContentError> {
-    let send = |packet| answers.blocking_send(Ok(packet)).map_err(|_| ContentError::Stopped);
+) -> Result<(), Stop> {
+    let send = |packet| answers.blocking_send(Ok(packet)).map_err(|_| Stop::Deaf);
     for entry in view.shown() {
         send(packet(PacketType::PacketStat, |packet| packet.stat = Some(stat(entry))))?;
     }
@@ -250,18 +260,22 @@ fn answer(
         };
         let Some(entry) = view.numbered(id) else {
             let unknown = Status::invalid_argument("there is no entry with this number");
-            let _ = answers.blocking_send(Err(unknown));
-            return Err(ContentError::Stopped);
+            return answers.blocking_send(Err(unknown)).map_err(|_| Stop::Deaf);
         };
-        let data = |bytes| {
-            packet(PacketType::PacketData, |packet| {
+        let mut reader = content::open(&view.root, entry)?;
+        loop {
+            // The last chunk is empty, which says that the file is complete: the reader gives it
+            // only where the file was what it should be.
+            let data = reader.chunk(CHUNK)?;
+            let is_last = data.is_empty();
+            send(packet(PacketType::PacketData, |packet| {
                 packet.id = id;
-                packet.data = bytes;
-            })
-        };
-        content::read(&view.root, entry, |chunk| send(data(chunk)).is_ok())?;
-        // Only now: an empty packet says that the file is complete.
-        send(data(Vec::new()))?;
+                packet.data = data;
+            }))?;
+            if is_last {
+                break;
+            }
+        }
     }
     Ok(())
 }

@@ -18,37 +18,37 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 
 /// The engine that the tests may use.
-pub fn host() -> String {
+pub(crate) fn host() -> String {
     std::env::var("AILTIRE_TEST_DOCKER_HOST")
         .expect("AILTIRE_TEST_DOCKER_HOST names the engine that tests may use")
 }
 
 /// A connection to that engine.
-pub async fn engine() -> Engine {
+pub(crate) async fn engine() -> Engine {
     engine_at(&host(), BuilderKind::Automatic).await
 }
 
-pub async fn classic_engine() -> Engine {
+pub(crate) async fn classic_engine() -> Engine {
     engine_at(&host(), BuilderKind::Classic).await
 }
 
-pub async fn engine_at(host: &str, builder: BuilderKind) -> Engine {
+pub(crate) async fn engine_at(host: &str, builder: BuilderKind) -> Engine {
     let options =
         EndpointOptions { host: Some(host.to_owned()), builder, ..EndpointOptions::default() };
     Engine::connect(&options).await.unwrap()
 }
 
 /// A source tree and the image that is made of it; the image goes when this does.
-pub struct Project {
-    pub folder: tempfile::TempDir,
-    pub dockerfile: String,
-    pub name: String,
+pub(crate) struct Project {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) dockerfile: String,
+    pub(crate) name: String,
 }
 
 static PROJECTS: AtomicU32 = AtomicU32::new(0);
 
 impl Project {
-    pub fn new(dockerfile: &str) -> Self {
+    pub(crate) fn new(dockerfile: &str) -> Self {
         let number = PROJECTS.fetch_add(1, Ordering::Relaxed);
         Self {
             folder: tempfile::tempdir().unwrap(),
@@ -58,7 +58,7 @@ impl Project {
     }
 
     /// A project whose image can run shell commands.
-    pub fn with_shell(dockerfile: &str) -> Self {
+    pub(crate) fn with_shell(dockerfile: &str) -> Self {
         let project = Self::new(&format!(
             "FROM scratch\nCOPY bin /bin\nSHELL [\"/bin/busybox\", \"sh\", \"-c\"]\n{dockerfile}"
         ));
@@ -67,31 +67,31 @@ impl Project {
         project
     }
 
-    pub fn write(&self, path: &str, content: impl AsRef<[u8]>) -> &Self {
+    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) -> &Self {
         let path = self.folder.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
         self
     }
 
-    pub fn link(&self, path: &str, target: &str) -> &Self {
+    pub(crate) fn link(&self, path: &str, target: &str) -> &Self {
         symlink(target, self.folder.path().join(path)).unwrap();
         self
     }
 
-    pub fn directory(&self, path: &str) -> &Self {
+    pub(crate) fn directory(&self, path: &str) -> &Self {
         std::fs::create_dir_all(self.folder.path().join(path)).unwrap();
         self
     }
 
-    pub fn mode(&self, path: &str, mode: u32) -> &Self {
+    pub(crate) fn mode(&self, path: &str, mode: u32) -> &Self {
         let path = self.folder.path().join(path);
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
         self
     }
 
     /// The request to build what is in the folder now.
-    pub fn request(&self) -> BuildRequest {
+    pub(crate) fn request(&self) -> BuildRequest {
         let mut entries = Vec::new();
         collect(self.folder.path(), "", &mut entries);
         BuildRequest {
@@ -119,7 +119,7 @@ impl Project {
         }
     }
 
-    pub async fn build(&self, engine: &Engine) -> Result<BuiltImage, BuildError> {
+    pub(crate) async fn build(&self, engine: &Engine) -> Result<BuiltImage, BuildError> {
         engine.build(&self.request(), &ailtire_events::NullSink).await
     }
 }
@@ -159,7 +159,7 @@ fn collect(root: &Path, directory: &str, entries: &mut Vec<ContextEntry>) {
 
 /// Keeps events as lines.
 #[derive(Default)]
-pub struct Recorder(Mutex<Vec<EventKind>>, tokio::sync::Notify);
+pub(crate) struct Recorder(Mutex<Vec<EventKind>>, tokio::sync::Notify);
 
 impl EventSink for Recorder {
     fn emit(&self, kind: EventKind) {
@@ -169,11 +169,11 @@ impl EventSink for Recorder {
 }
 
 impl Recorder {
-    pub fn events(&self) -> Vec<EventKind> {
+    pub(crate) fn events(&self) -> Vec<EventKind> {
         self.0.lock().unwrap().clone()
     }
 
-    pub fn steps(&self) -> Vec<(String, StepState)> {
+    pub(crate) fn steps(&self) -> Vec<(String, StepState)> {
         let step = |event| match event {
             EventKind::BuildStep { step, state, .. } => Some((step, state)),
             _ => None,
@@ -181,7 +181,7 @@ impl Recorder {
         self.events().into_iter().filter_map(step).collect()
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         let text = |event| match event {
             EventKind::BuildLog { text, .. } => Some(text),
             _ => None,
@@ -190,7 +190,7 @@ impl Recorder {
     }
 
     /// Waits until the log holds `text`.
-    pub async fn wait_for_log(&self, text: &str) {
+    pub(crate) async fn wait_for_log(&self, text: &str) {
         loop {
             let changed = self.1.notified();
             tokio::pin!(changed);
@@ -204,11 +204,11 @@ impl Recorder {
 }
 
 /// A plain request to the engine's API, beside the code under test.
-pub async fn api(method: &str, path: &str) -> (u16, Bytes) {
+pub(crate) async fn api(method: &str, path: &str) -> (u16, Bytes) {
     api_at(&host(), method, path).await
 }
 
-pub async fn api_at(host: &str, method: &str, path: &str) -> (u16, Bytes) {
+pub(crate) async fn api_at(host: &str, method: &str, path: &str) -> (u16, Bytes) {
     let socket = host.strip_prefix("unix://").expect("the tests' engine has a Unix socket");
     let stream = tokio::net::UnixStream::connect(socket).await.unwrap();
     let (mut sender, connection) =
@@ -231,12 +231,12 @@ pub async fn api_at(host: &str, method: &str, path: &str) -> (u16, Bytes) {
 
 /// One file of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageFile {
-    pub kind: tar::EntryType,
-    pub mode: u32,
-    pub owner: (u64, u64),
-    pub target: String,
-    pub content: Vec<u8>,
+pub(crate) struct ImageFile {
+    pub(crate) kind: tar::EntryType,
+    pub(crate) mode: u32,
+    pub(crate) owner: (u64, u64),
+    pub(crate) target: String,
+    pub(crate) content: Vec<u8>,
 }
 
 /// Directories and files that the engine puts into every container.
@@ -244,7 +244,7 @@ const ENGINE_FILES: [&str; 9] =
     [".dockerenv", "dev", "dev/console", "dev/pts", "dev/shm", "etc", "proc", "sys", "etc/mtab"];
 
 /// All files of an image below `directory`, from a container that is exported and never run.
-pub async fn image_files(image: &str, directory: &str) -> BTreeMap<String, ImageFile> {
+pub(crate) async fn image_files(image: &str, directory: &str) -> BTreeMap<String, ImageFile> {
     let body = format!("{{\"Image\":\"{image}\",\"Cmd\":[\"/none\"]}}");
     let (status, answer) = api("POST", &format!("/containers/create {body}")).await;
     assert_eq!(status, 201, "{answer:?}");
@@ -279,7 +279,7 @@ pub async fn image_files(image: &str, directory: &str) -> BTreeMap<String, Image
 }
 
 /// What an image has to hold that a context was copied into.
-pub fn expected_files(request: &BuildRequest) -> BTreeMap<String, ImageFile> {
+pub(crate) fn expected_files(request: &BuildRequest) -> BTreeMap<String, ImageFile> {
     let file = |entry: &ContextEntry| {
         let (kind, target, content) = match &entry.content {
             Content::Directory => (tar::EntryType::Directory, String::new(), Vec::new()),
