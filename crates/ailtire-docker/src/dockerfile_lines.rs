@@ -1,5 +1,7 @@
 //! Which line of a Dockerfile an engine speaks of.
 
+use crate::reference::canonical;
+
 /// One instruction of a Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Instruction {
@@ -10,7 +12,12 @@ struct Instruction {
 }
 
 /// The line of the instruction that a BuildKit step (`[build 2/3] RUN npm ci`) stands for.
+///
+/// Looking for an image (`[internal] load metadata for …`) is part of the `FROM` that names it.
 pub(crate) fn line_of_step(dockerfile: &str, step: &str) -> Option<u32> {
+    if let Some(reference) = step.strip_prefix("[internal] load metadata for ") {
+        return line_of_base(dockerfile, reference);
+    }
     let text = match step.split_once("] ") {
         Some((prefix, text)) if prefix.starts_with('[') => text,
         _ => step,
@@ -28,6 +35,18 @@ pub(crate) fn line_of_step(dockerfile: &str, step: &str) -> Option<u32> {
         // Equal instructions in several stages: no line is better than a wrong one.
         _ => None,
     }
+}
+
+/// The line of the first `FROM` that names the image `reference`.
+fn line_of_base(dockerfile: &str, reference: &str) -> Option<u32> {
+    let names = |found: &&Instruction| {
+        let mut words = found.text.split(' ').filter(|word| !word.starts_with("--"));
+        words.next() == Some("FROM")
+            && words.next().is_some_and(|written| {
+                canonical(written) == canonical(reference) || could_expand_to(written, reference)
+            })
+    };
+    Some(instructions(dockerfile).iter().find(names)?.line)
 }
 
 /// The line of the instruction with this number, counted from 1, as the classic builder counts.
@@ -215,6 +234,17 @@ mod tests {
         ] {
             assert_eq!(line_of_step(DOCKERFILE, step), line, "{step}");
         }
+    }
+
+    #[test]
+    fn looking_for_an_image_is_part_of_its_from() {
+        let text = "ARG R\nFROM scratch AS a\nFROM --platform=x debian:12\nFROM $R/app\n";
+        let line = |reference: &str| {
+            line_of_step(text, &format!("[internal] load metadata for {reference}"))
+        };
+        assert_eq!(line("docker.io/library/debian:12"), Some(3));
+        assert_eq!(line("host:5000/app"), Some(4));
+        assert_eq!(line("docker.io/library/other:12"), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use ailtire_docker::{BuildError, EngineError, SecretValueSource};
+use ailtire_docker::{BuildError, BuilderKind, EngineError, SecretValueSource};
 use ailtire_events::{EventKind, NullSink, StepState};
 use support::{Project, Recorder, api, classic_engine, engine, expected_files, host, image_files};
 
@@ -43,7 +43,7 @@ async fn an_image_is_built_and_listed_by_its_id() {
 fn odd_files(dockerfile: &str) -> Project {
     let project = Project::new(dockerfile);
     project
-        .write("plain", "1")
+        .write("plain", &project.name)
         .write("empty", "")
         .write("run.sh", "2")
         .mode("run.sh", 0o755)
@@ -131,7 +131,7 @@ async fn equal_size_and_an_old_time_do_not_hide_a_change() {
 async fn a_failing_step_is_reported_whole() {
     let engine = engine().await;
     let project =
-        Project::with_shell("RUN /bin/busybox true\nRUN echo one; \\\n  echo two >&2; exit 3\n");
+        Project::with_shell("RUN /bin/busybox true\nRUN echo one; \\\n  echo two; exit 3\n");
     let recorder = Recorder::default();
     let outcome = engine.build(&project.request(), &recorder).await;
     let Err(BuildError::Failed(failure)) = outcome else { panic!("{outcome:?}") };
@@ -277,17 +277,15 @@ async fn a_dropped_build_ends_in_the_engine() {
         outcome = engine.build(&request, &recorder) => panic!("{outcome:?}"),
         () = recorder.wait_for_log("ready") => {}
     }
-    // The engine's own answer to a cancelled build: its processes are gone.
-    let marker = project.folder.path().to_owned();
-    drop(marker);
-    while running_shells(&project.dockerfile) > 0 {
+    // What a cancelled build leaves behind in the engine: no process.
+    while running_shells() > 0 {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     assert_eq!(engine.images().await.unwrap().id_of(&project.name), None);
 }
 
 /// Processes on this machine that run the endless loop of a test.
-fn running_shells(_dockerfile: &str) -> usize {
+fn running_shells() -> usize {
     let endless = b"echo ready; while true; do /bin/busybox sleep 0.1; done";
     std::fs::read_dir("/proc")
         .unwrap()
@@ -349,4 +347,29 @@ async fn an_ignore_file_in_the_context_is_a_file_like_any_other() {
     project.write(".dockerignore", "kept\n");
     let built = project.build(&engine).await.unwrap();
     assert_eq!(image_files(&built.image_id, "copied").await["again"].content, b"kept\n");
+}
+
+#[tokio::test]
+async fn an_engine_that_dies_is_noticed_at_once() {
+    let private = support::PrivateEngine::start().await;
+    for builder in [BuilderKind::BuildKit, BuilderKind::Classic] {
+        private.revive().await;
+        let engine = support::engine_at(&private.host(), builder).await;
+        let project = Project::with_shell("RUN echo ready; /bin/busybox sleep 1000\n");
+        let request = project.request();
+        let recorder = Recorder::default();
+        let build = engine.build(&request, &recorder);
+        let kill = async {
+            recorder.wait_for_log("ready").await;
+            private.kill();
+        };
+        let (outcome, ()) = tokio::join!(build, kill);
+        let Err(BuildError::Engine(error)) = outcome else { panic!("{outcome:?}") };
+        assert!(matches!(error, EngineError::Lost { .. }), "{error:?}");
+        let error = engine.images().await.unwrap_err();
+        assert!(
+            matches!(error, EngineError::Unreachable { .. } | EngineError::Lost { .. }),
+            "{error:?}"
+        );
+    }
 }

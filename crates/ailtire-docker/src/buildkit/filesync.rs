@@ -1,8 +1,11 @@
 //! File sync: the engine gets the list of a context's entries, and asks for what it lacks.
+//!
+//! An engine also asks for `.dockerignore`, and then names what the rules in it exclude. A context
+//! holds only what was not excluded, and rules of one directory must not hit what others put into
+//! it. So the file is shown like any other, and what it says to exclude is shown too.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use ailtire_context::{BuildContext, Content, ContextEntry};
 use bollard_buildkit_proto::fsutil::types::packet::PacketType;
@@ -20,8 +23,6 @@ use crate::content::{self, CHUNK, ContentError};
 
 /// What the Dockerfile is called where the engine reads it.
 pub(super) const DOCKERFILE_NAME: &str = "Dockerfile";
-/// The file that the engine looks for before it reads a context.
-const IGNORE_FILE: &str = ".dockerignore";
 /// Packets that wait for the connection: bounds the memory of a build.
 const PACKETS_AHEAD: usize = 16;
 
@@ -37,10 +38,6 @@ pub(super) struct FileSyncService {
     context: Arc<BuildContext>,
     dockerfile: Arc<[ContextEntry]>,
     root: PathBuf,
-    /// Whether the engine may look for ignore rules again: a frontend that is an image of its own
-    /// does so after the built-in one did.
-    foreign_frontend: bool,
-    probed: AtomicBool,
     trouble: UnboundedSender<ContentError>,
 }
 
@@ -59,8 +56,6 @@ impl FileSyncService {
             context: Arc::clone(&request.context),
             dockerfile: Arc::new([dockerfile]),
             root: request.source_root.clone(),
-            foreign_frontend: names_frontend(text),
-            probed: AtomicBool::new(false),
             trouble,
         }
     }
@@ -75,7 +70,6 @@ impl FileSyncService {
         };
         let paths = values(metadata, "followpaths").unwrap_or_default();
         let selected = match &entries {
-            Entries::Context(_) if self.is_probe(&paths) => Vec::new(),
             Entries::Context(context) => {
                 // Patterns of both kinds together are nothing that engines send for a context.
                 let plain = values(metadata, "include-patterns").is_none_or(|list| list.is_empty());
@@ -85,24 +79,6 @@ impl FileSyncService {
         };
         Ok(View { entries, selected, root: self.root.clone() })
     }
-
-    /// Whether this is the engine's look for ignore rules, which were applied already: applied
-    /// again they would hit what other directories put into the context.
-    ///
-    /// `COPY .dockerignore` asks for the same path, but later.
-    fn is_probe(&self, paths: &[String]) -> bool {
-        matches!(paths, [path] if path == IGNORE_FILE)
-            && (!self.probed.swap(true, Ordering::Relaxed) || self.foreign_frontend)
-    }
-}
-
-/// Whether a Dockerfile wants another frontend than the built-in one.
-fn names_frontend(dockerfile: &str) -> bool {
-    dockerfile
-        .lines()
-        .map_while(|line| line.trim().strip_prefix('#'))
-        .filter_map(|line| line.split_once('='))
-        .any(|(name, _)| name.trim().eq_ignore_ascii_case("syntax"))
 }
 
 /// The values of a key; `None` where there are none, or they can't be read: show everything then.

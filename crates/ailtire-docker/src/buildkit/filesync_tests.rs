@@ -193,13 +193,11 @@ fn only_what_is_copied_is_listed() {
 }
 
 #[test]
-fn the_probe_for_ignore_rules_finds_nothing() {
-    let pairs = [("dir-name", "context"), ("followpaths", ".dockerignore")];
-    let entries = || vec![file(".dockerignore", b"*")];
-    let plain = service(&request("/".as_ref(), entries(), "FROM scratch"));
-    assert!(shown(&plain, &pairs).is_empty());
-    assert_eq!(shown(&plain, &pairs), [".dockerignore"], "`COPY .dockerignore` comes later");
-    let foreign = service(&request("/".as_ref(), entries(), "# syntax=docker/dockerfile:1\n"));
-    assert!(shown(&foreign, &pairs).is_empty());
-    assert!(shown(&foreign, &pairs).is_empty());
+fn ignore_rules_are_not_applied_again() {
+    let entries = vec![file(".dockerignore", b"*"), file("a", b"")];
+    let service = service(&request("/".as_ref(), entries, "FROM scratch"));
+    let probe = [("dir-name", "context"), ("followpaths", ".dockerignore")];
+    assert_eq!(shown(&service, &probe), [".dockerignore"]);
+    let excluding = [("dir-name", "context"), ("exclude-patterns", "*")];
+    assert_eq!(shown(&service, &excluding), [".dockerignore", "a"]);
 }

@@ -3,6 +3,8 @@
 #![allow(dead_code)] // Not every test file uses all of it.
 #![allow(clippy::disallowed_methods)] // Test data has no reader that could see half of it.
 
+mod private;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -16,6 +18,8 @@ use ailtire_tree::Digest;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
+
+pub(crate) use private::PrivateEngine;
 
 /// The engine that the tests may use.
 pub(crate) fn host() -> String {
@@ -50,10 +54,12 @@ static PROJECTS: AtomicU32 = AtomicU32::new(0);
 impl Project {
     pub(crate) fn new(dockerfile: &str) -> Self {
         let number = PROJECTS.fetch_add(1, Ordering::Relaxed);
+        // The engine may still know what an earlier run of the tests did.
+        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();
         Self {
             folder: tempfile::tempdir().unwrap(),
             dockerfile: dockerfile.to_owned(),
-            name: format!("ailtire-test-{}-{number}", std::process::id()),
+            name: format!("ailtire-test-{now}-{number}"),
         }
     }
 
@@ -209,10 +215,14 @@ pub(crate) async fn api(method: &str, path: &str) -> (u16, Bytes) {
 }
 
 pub(crate) async fn api_at(host: &str, method: &str, path: &str) -> (u16, Bytes) {
+    try_api_at(host, method, path).await.unwrap()
+}
+
+pub(crate) async fn try_api_at(host: &str, method: &str, path: &str) -> Option<(u16, Bytes)> {
     let socket = host.strip_prefix("unix://").expect("the tests' engine has a Unix socket");
-    let stream = tokio::net::UnixStream::connect(socket).await.unwrap();
+    let stream = tokio::net::UnixStream::connect(socket).await.ok()?;
     let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
     let connection = tokio::spawn(connection);
     let (path, body) = path.split_once(' ').unwrap_or((path, ""));
     let request = http::Request::builder()
@@ -222,11 +232,11 @@ pub(crate) async fn api_at(host: &str, method: &str, path: &str) -> (u16, Bytes)
         .header("content-type", "application/json")
         .body(Full::new(Bytes::from(body.to_owned())))
         .unwrap();
-    let response = sender.send_request(request).await.unwrap();
+    let response = sender.send_request(request).await.ok()?;
     let status = response.status().as_u16();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let body = response.into_body().collect().await.ok()?.to_bytes();
     connection.abort();
-    (status, body)
+    Some((status, body))
 }
 
 /// One file of an image.
