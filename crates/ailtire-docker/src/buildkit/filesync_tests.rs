@@ -136,7 +136,7 @@ async fn entries_are_listed_and_files_sent_on_demand() {
         ]
     );
     assert_eq!(stats[1].linkname, "long");
-    assert_eq!(stats[2].size, long.len() as i64);
+    assert_eq!(usize::try_from(stats[2].size).unwrap(), long.len());
     assert_eq!(engine.file(2).await.unwrap(), long);
     assert_eq!(engine.file(3).await.unwrap(), b"");
     engine.ask(PacketType::PacketFin, 0).await;

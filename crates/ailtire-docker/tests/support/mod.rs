@@ -1,6 +1,6 @@
 //! What the tests with an engine share.
 
-#![allow(dead_code)] // Not every test file uses all of it.
+#![allow(clippy::unwrap_used)] // Helpers of tests, though no tests themselves.
 #![allow(clippy::disallowed_methods)] // Test data has no reader that could see half of it.
 
 mod private;
@@ -61,6 +61,15 @@ impl Project {
             dockerfile: dockerfile.to_owned(),
             name: format!("ailtire-test-{now}-{number}"),
         }
+    }
+
+    /// A project of many files: deleting them is slow on disks that discard freed blocks.
+    pub(crate) fn in_memory(dockerfile: &str) -> Self {
+        let mut project = Self::new(dockerfile);
+        if let Ok(folder) = tempfile::tempdir_in("/dev/shm") {
+            project.folder = folder;
+        }
+        project
     }
 
     /// A project whose image can run shell commands.
