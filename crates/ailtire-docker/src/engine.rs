@@ -51,7 +51,7 @@ impl Engine {
     pub async fn connect(options: &EndpointOptions) -> Result<Self, EngineError> {
         let config = ConfigFile::load(options.config_directory.as_deref())?;
         let endpoint = resolve(options, &config)?;
-        let http = HttpClient::new(Dial::new(endpoint, options.connect_timeout)?);
+        let http = HttpClient::new(Dial::new(endpoint, options)?);
         let headers = match tokio::time::timeout(options.connect_timeout, ping(&http)).await {
             Ok(headers) => headers?,
             Err(_) => return Err(http.dial().timed_out()),

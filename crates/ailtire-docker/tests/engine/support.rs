@@ -1,8 +1,5 @@
 //! What the tests with an engine share.
 
-#![allow(clippy::unwrap_used)] // Helpers of tests, though no tests themselves.
-#![allow(clippy::disallowed_methods)] // Test data has no reader that could see half of it.
-
 mod private;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,14 +1,12 @@
-//! Against a real engine, named by `AILTIRE_TEST_DOCKER_HOST`.
-
-#![allow(clippy::unwrap_used)] // Helpers of tests, though no tests themselves.
-
-mod support;
+//! Builds, and the images that come of them.
 
 use std::collections::BTreeMap;
 
+use crate::support::{
+    Project, Recorder, api, classic_engine, engine, expected_files, host, image_files,
+};
 use ailtire_docker::{BuildError, BuilderKind, EngineError, SecretValueSource};
 use ailtire_events::{EventKind, NullSink, StepState};
-use support::{Project, Recorder, api, classic_engine, engine, expected_files, host, image_files};
 
 const COPY_ALL: &str = "FROM scratch\nCOPY . /copied/\n";
 
@@ -351,10 +349,10 @@ async fn an_ignore_file_in_the_context_is_a_file_like_any_other() {
 
 #[tokio::test]
 async fn an_engine_that_dies_is_noticed_at_once() {
-    let private = support::PrivateEngine::start().await;
+    let private = crate::support::PrivateEngine::start().await;
     for builder in [BuilderKind::BuildKit, BuilderKind::Classic] {
         private.revive().await;
-        let engine = support::engine_at(&private.host(), builder).await;
+        let engine = crate::support::engine_at(&private.host(), builder).await;
         let project = Project::with_shell("RUN echo ready; /bin/busybox sleep 1000\n");
         let request = project.request();
         let recorder = Recorder::default();
