@@ -1,6 +1,7 @@
 //! One bar on the terminal for each running build.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use ailtire_events::{EventKind, StepState};
@@ -91,7 +92,7 @@ impl Bar {
 fn message(image: &str, step: &str, sent: u64) -> String {
     let mut text = printable(image).into_owned();
     if sent > 0 {
-        text.push_str(&format!(", {} sent", bytes(sent)));
+        let _ = write!(text, ", {} sent", bytes(sent));
     }
     if !step.is_empty() {
         text.push_str(": ");
