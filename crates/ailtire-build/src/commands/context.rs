@@ -85,8 +85,12 @@ fn write_tar(
 ) -> Result<(), Failure> {
     if to_stdout {
         let mut out = BufWriter::new(io::stdout().lock());
-        application.write_context(report, &mut out)?;
-        return Ok(out.flush()?);
+        let written = application.write_context(report, &mut out).and_then(|()| out.flush());
+        return written.map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => error.into(),
+            // The source may be at fault as well as the output; the error says which.
+            _ => Failure::io("write", "the build context", &error),
+        });
     }
     files::replace(file, |out| application.write_context(report, out))
 }

@@ -66,11 +66,10 @@ impl Bars {
     }
 
     fn start(&mut self, image: &str) {
-        let shown = self.screen.add(ProgressBar::new_spinner().with_style(look()));
-        shown.set_prefix(verb());
+        let bar = ProgressBar::new_spinner().with_style(look()).with_prefix(verb());
+        let shown = self.screen.add(bar.with_message(message(image, "", 0)));
         shown.enable_steady_tick(TICK);
         let bar = Bar { shown, step: String::new(), bytes: 0 };
-        bar.show(image);
         self.running.insert(image.to_owned(), bar);
     }
 
