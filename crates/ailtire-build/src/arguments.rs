@@ -250,10 +250,8 @@ mod tests {
 
     #[test]
     fn the_command_line_wins_over_the_environment() {
-        let global = GlobalArguments {
-            docker_context: Some("remote".into()),
-            ..GlobalArguments::default()
-        };
+        let global =
+            GlobalArguments { docker_context: Some("remote".into()), ..GlobalArguments::default() };
         let endpoint = global.endpoint();
         assert_eq!((endpoint.host, endpoint.context), (None, Some("remote".into())));
         let global = GlobalArguments { host: Some("unix:///x".into()), ..Default::default() };

@@ -1,6 +1,7 @@
 //! From what went wrong to what the user reads, and the exit code.
 
 use std::fmt::Display;
+use std::fmt::Write as _;
 use std::io;
 
 use ailtire::{EngineError, Error};
@@ -84,7 +85,7 @@ impl Failure {
             text = format!("{BAD}error{BAD:#}{STRONG}:{STRONG:#} {message}\n");
         }
         if let Some(hint) = &self.hint {
-            text.push_str(&format!("{BUSY}hint{BUSY:#}: {}\n", words::printable(hint)));
+            let _ = writeln!(text, "{BUSY}hint{BUSY:#}: {}", words::printable(hint));
         }
         if !text.is_empty() {
             printer.status(&text);
@@ -105,8 +106,9 @@ impl From<Error> for Failure {
             Error::Engine(error) => error.into(),
             Error::State(_) => Self::new(exit::IO, message)
                 .hint("the state may be deleted at any time; it must be writable to build"),
-            Error::Io { action: "open", .. } => Self::new(exit::IO, message)
-                .hint("`--app` names the directory of an application"),
+            Error::Io { action: "open", .. } => {
+                Self::new(exit::IO, message).hint("`--app` names the directory of an application")
+            }
             Error::Io { .. } => Self::new(exit::IO, message),
         }
     }

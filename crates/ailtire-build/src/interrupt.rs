@@ -49,7 +49,10 @@ impl Interrupt {
     /// # Errors
     ///
     /// A [`Failure`] that says that the run was cancelled.
-    pub(crate) async fn or_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
+    pub(crate) async fn or_cancelled<T>(
+        &self,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Failure> {
         tokio::select! {
             () = self.token.cancelled() => Err(self.failure()),
             result = work => Ok(result),
@@ -63,7 +66,7 @@ impl Interrupt {
         self.token.cancel();
         let code = next(&mut interrupts, &mut terminations).await;
         to.finish();
-        #[expect(clippy::exit, reason = "whatever still runs is not to be waited for")]
+        // Whatever still runs is not to be waited for.
         std::process::exit(code.into());
     }
 }

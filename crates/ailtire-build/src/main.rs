@@ -3,6 +3,8 @@
 //! One file a command below `commands`; everything that is written goes through `printer`, and
 //! every exit code is in `exit`.
 
+#![cfg_attr(test, allow(clippy::needless_raw_string_hashes, reason = "snapbox writes them so"))]
+
 mod arguments;
 mod commands;
 mod error;
@@ -34,15 +36,11 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-fn run(
-    global: &GlobalArguments,
-    command: Command,
-    printer: &Arc<Printer>,
-) -> Result<u8, Failure> {
+fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Result<u8, Failure> {
     use commands::{build, check, clean, completions, context, graph, plan, why};
     match command {
         Command::Build(arguments) => block_on(build::run(global, arguments, printer)),
-        Command::Plan(arguments) => plan::run(global, arguments, printer),
+        Command::Plan(arguments) => plan::run(global, &arguments, printer),
         Command::Why(arguments) => block_on(why::run(global, arguments, printer)),
         Command::Graph(arguments) => graph::run(global, &arguments, printer),
         Command::Context(arguments) => context::run(global, &arguments, printer),

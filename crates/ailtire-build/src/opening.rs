@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use ailtire::{Access, Application, Definitions, ImageStore, Plan, PlanOptions, Records, Selection};
+use ailtire::{
+    Access, Application, Definitions, ImageStore, Plan, PlanOptions, Records, Selection,
+};
 use ailtire_events::{EventSink, NullSink};
 
 use crate::arguments::{GlobalArguments, ReleaseArguments};
@@ -71,9 +73,8 @@ pub(crate) fn select_one(application: &Application, selector: &str) -> Result<us
 
 fn ambiguous(definitions: &Definitions, selector: &str, selected: &[usize]) -> Failure {
     let references = selected.iter().take(NAMES);
-    let mut names: Vec<_> = references
-        .map(|&image| format!("`{}`", definitions.images[image].reference()))
-        .collect();
+    let mut names: Vec<_> =
+        references.map(|&image| format!("`{}`", definitions.images[image].reference())).collect();
     if selected.len() > NAMES {
         names.push(format!("{} more", selected.len() - NAMES));
     }

@@ -26,6 +26,7 @@ Examples:
 /// Bring images up to date
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct BuildArguments {
     #[command(flatten)]
     selection: SelectionArguments,
@@ -76,8 +77,7 @@ pub(crate) async fn run(
     arguments: BuildArguments,
     printer: &Arc<Printer>,
 ) -> Result<u8, Failure> {
-    let reporter =
-        Arc::new(Reporter::new(printer, arguments.message_format, arguments.progress));
+    let reporter = Arc::new(Reporter::new(printer, arguments.message_format, arguments.progress));
     let result = build(global, &arguments, &reporter).await;
     reporter.finish();
     result.map_err(|mut failure| {
@@ -112,8 +112,7 @@ async fn build(
         dry_run: arguments.dry_run,
     };
     let engine = interrupt.or_cancelled(engine).await?.map_err(gave_up)??;
-    let outcome =
-        application.build(&options, &engine, &**reporter, interrupt.token()).await?;
+    let outcome = application.build(&options, &engine, &**reporter, interrupt.token()).await?;
     if arguments.dry_run {
         tell_dry_run(&outcome, reporter);
         return Ok(exit::DONE);

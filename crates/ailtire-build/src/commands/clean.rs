@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use ailtire::{CleanReport, Engine};
-use ailtire_events::NullSink;
 use clap::Args;
 
 use super::build::open_to_write;

@@ -66,6 +66,7 @@ pub(super) struct Package {
 }
 
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "`image` is what events and plans call it, too")]
 pub(super) struct Image {
     /// Its first reference.
     pub(super) image: String,

@@ -1,5 +1,7 @@
 //! `plan`: what `build` would do, and why.
 
+use std::fmt::Write as _;
+
 use ailtire::{Action, Application, Plan, PlanOptions, PlannedImage};
 use clap::Args;
 use serde::Serialize;
@@ -71,7 +73,9 @@ impl SelectionArguments {
         };
         // Whoever forces an image wants it built, selected or not.
         if !self.selectors.is_empty() {
-            images.extend(forced.iter().copied().filter(|image| !images.contains(image)).collect::<Vec<_>>());
+            images.extend(
+                forced.iter().copied().filter(|image| !images.contains(image)).collect::<Vec<_>>(),
+            );
         }
         Ok(PlanOptions { images, forced, platforms: self.platform.clone() })
     }
@@ -84,7 +88,7 @@ impl SelectionArguments {
 /// A [`Failure`] where the application can't be planned.
 pub(crate) fn run(
     global: &GlobalArguments,
-    arguments: PlanArguments,
+    arguments: &PlanArguments,
     printer: &Printer,
 ) -> Result<u8, Failure> {
     let application = opening::open(global, &arguments.release, printer)?;
@@ -105,7 +109,7 @@ fn text(plan: &Plan, verbosity: Verbosity) -> String {
         let style = if image.action == Action::Fresh { GOOD } else { NOTICE };
         let reference = styled(STRONG, &image.reference);
         let status = status_of(&image.action);
-        text.push_str(&format!("{style}{status:<5}{style:#}  {reference}\n"));
+        let _ = writeln!(text, "{style}{status:<5}{style:#}  {reference}");
         let reasons = lines(image.action.reasons(), "       ", most);
         text.extend(reasons.lines().map(|line| format!("{FAINT}{line}{FAINT:#}\n")));
     }
@@ -113,7 +117,7 @@ fn text(plan: &Plan, verbosity: Verbosity) -> String {
         plan.images.iter().filter(|image| status_of(&image.action) == wanted).count()
     };
     let (build, tag, fresh) = (count("build"), count("tag"), count("fresh"));
-    text.push_str(&format!("{build} to build, {tag} to tag, {fresh} fresh\n"));
+    let _ = writeln!(text, "{build} to build, {tag} to tag, {fresh} fresh");
     text
 }
 
@@ -126,6 +130,7 @@ struct Document<'plan> {
 }
 
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "`image` is what events call it, too")]
 struct Image<'plan> {
     image: &'plan str,
     references: &'plan [String],

@@ -1,5 +1,7 @@
 //! Reasons, for people and for programs.
 
+use std::fmt::Write as _;
+
 use ailtire::Action;
 use ailtire_events::{Change, DirtyReason};
 use serde::Serialize;
@@ -35,10 +37,10 @@ pub(crate) fn lines(reasons: &[DirtyReason], indent: &str, most: usize) -> Strin
     let mut text = String::new();
     for (position, reason) in reasons.iter().take(most).enumerate() {
         let word = if position == 0 { "because" } else { "and" };
-        text.push_str(&format!("{indent}{word} {}\n", printable(&reason.to_string())));
+        let _ = writeln!(text, "{indent}{word} {}", printable(&reason.to_string()));
     }
     if reasons.len() > most {
-        text.push_str(&format!("{indent}and {} more\n", reasons.len() - most));
+        let _ = writeln!(text, "{indent}and {} more", reasons.len() - most);
     }
     text
 }
@@ -55,7 +57,7 @@ pub(crate) fn lines_with_digests(reasons: &[DirtyReason], indent: &str) -> Strin
             }
             _ => String::new(),
         };
-        text.push_str(&format!("{indent}{word} {}{digests}\n", printable(&reason.to_string())));
+        let _ = writeln!(text, "{indent}{word} {}{digests}", printable(&reason.to_string()));
     }
     text
 }

@@ -1,6 +1,7 @@
 //! `why`: what makes an image dirty, from the file or variable down to the image.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ailtire::{Action, Engine, ImageStore, Plan, PlanOptions, Records};
@@ -171,12 +172,7 @@ impl<'plan> Answer<'plan> {
             fingerprint: record.fingerprint.to_string(),
             reasons: records.explanation(record.name()).map_or_else(Vec::new, |(_, why)| why),
         });
-        Self {
-            image: &planned.reference,
-            status: status_of(&planned.action),
-            chain,
-            last_build,
-        }
+        Self { image: &planned.reference, status: status_of(&planned.action), chain, last_build }
     }
 
     fn text(&self, now: u64) -> String {
@@ -185,16 +181,16 @@ impl<'plan> Answer<'plan> {
             let indent = "  ".repeat(link.depth);
             let name = styled(STRONG, link.image);
             let what = if link.status == "tag" { "tagged" } else { "built" };
-            text.push_str(&format!("{indent}{name} has to be {what}\n"));
+            let _ = writeln!(text, "{indent}{name} has to be {what}");
             text.push_str(&lines_with_digests(link.plain, &format!("{indent}  ")));
         }
         if !self.chain.is_empty() {
             return text;
         }
-        text.push_str(&format!("{} is fresh\n", styled(STRONG, self.image)));
+        let _ = writeln!(text, "{} is fresh", styled(STRONG, self.image));
         if let Some(last) = &self.last_build {
             let ago = words::ago(now.saturating_sub(last.at));
-            text.push_str(&format!("  it was built {ago}\n"));
+            let _ = writeln!(text, "  it was built {ago}");
             text.push_str(&lines_with_digests(&last.reasons, "  "));
         }
         text

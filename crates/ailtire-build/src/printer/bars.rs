@@ -1,6 +1,7 @@
 //! One bar on the terminal for each running build.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use ailtire_events::{EventKind, StepState};
@@ -65,11 +66,10 @@ impl Bars {
     }
 
     fn start(&mut self, image: &str) {
-        let shown = self.screen.add(ProgressBar::new_spinner().with_style(look()));
-        shown.set_prefix(verb());
+        let bar = ProgressBar::new_spinner().with_style(look()).with_prefix(verb());
+        let shown = self.screen.add(bar.with_message(message(image, "", 0)));
         shown.enable_steady_tick(TICK);
         let bar = Bar { shown, step: String::new(), bytes: 0 };
-        bar.show(image);
         self.running.insert(image.to_owned(), bar);
     }
 
@@ -91,7 +91,7 @@ impl Bar {
 fn message(image: &str, step: &str, sent: u64) -> String {
     let mut text = printable(image).into_owned();
     if sent > 0 {
-        text.push_str(&format!(", {} sent", bytes(sent)));
+        let _ = write!(text, ", {} sent", bytes(sent));
     }
     if !step.is_empty() {
         text.push_str(": ");

@@ -43,7 +43,7 @@ fn show<'text>(
     label: Option<&'text str>,
 ) -> Group<'text> {
     let (Some(line), Some(excerpt)) = (location.line, &location.excerpt) else {
-        let mut origin = Origin::path(&location.file);
+        let mut origin = Origin::path(normalize_untrusted_str(&location.file));
         if let Some(line) = location.line {
             origin = origin.line(line as usize);
         }
@@ -56,10 +56,11 @@ fn show<'text>(
             None => group,
         };
     };
-    let annotation: Annotation<'text> = kind.span(marked(excerpt, location)).label(label);
+    let annotation: Annotation<'text> =
+        kind.span(marked(excerpt, location)).label(label.map(normalize_untrusted_str));
     let snippet = Snippet::source(excerpt)
         .line_start(line as usize)
-        .path(&location.file)
+        .path(normalize_untrusted_str(&location.file))
         .annotation(annotation);
     group.element(snippet)
 }

@@ -11,11 +11,7 @@ fn read(human: &mut Human, events: &[EventKind]) -> String {
 }
 
 fn added(path: &str) -> DirtyReason {
-    DirtyReason::Entry {
-        path: path.into(),
-        source: None,
-        change: ailtire_events::Change::Added,
-    }
+    DirtyReason::Entry { path: path.into(), source: None, change: ailtire_events::Change::Added }
 }
 
 fn a_run() -> Vec<EventKind> {
@@ -165,6 +161,7 @@ fn many_fresh_images_are_one_line() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a file of the test, not of the state")]
 fn a_failure_shows_log_line_code_and_definition() {
     let folder = tempfile::tempdir().unwrap();
     let dockerfile = "FROM base\nCOPY . .\nRUN npm ci\n";
@@ -183,10 +180,7 @@ fn a_failure_shows_log_line_code_and_definition() {
     human.set_root(folder.path().to_owned());
     let events = [
         EventKind::BuildFailed { image: "web:latest".into(), failure },
-        EventKind::ImageSkipped {
-            image: "api:latest".into(),
-            because: Some("web:latest".into()),
-        },
+        EventKind::ImageSkipped { image: "api:latest".into(), because: Some("web:latest".into()) },
         EventKind::ImageSkipped { image: "doc:latest".into(), because: None },
         EventKind::BuildCancelled { image: "sub:latest".into() },
         EventKind::RunFinished {

@@ -62,8 +62,7 @@ impl Reporter {
             Progress::Plain | Progress::Quiet => false,
         };
         let bars = bars && format == MessageFormat::Human && verbosity > Verbosity::Quiet;
-        let shown =
-            Shown { human: Human::new(verbosity, bars), bars: bars.then(Bars::new) };
+        let shown = Shown { human: Human::new(verbosity, bars), bars: bars.then(Bars::new) };
         Self {
             printer: Arc::clone(printer),
             begin: Instant::now(),

@@ -120,7 +120,10 @@ mod tests {
     fn foreign_text_can_do_nothing_to_a_terminal() {
         assert_eq!(printable("a b"), "a b");
         assert_eq!(printable("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
-        assert_eq!(plain_log("\u{1b}[31mred\u{1b}[0m\r\n10%\r50%\r100%\nbell\u{7}"), "red\n100%\nbell\n");
+        assert_eq!(
+            plain_log("\u{1b}[31mred\u{1b}[0m\r\n10%\r50%\r100%\nbell\u{7}"),
+            "red\n100%\nbell\n"
+        );
     }
 
     #[test]
