@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use private_engine::Launch;
+use private_engine::{BaseImage, Client, Launch, base_image};
 
 use crate::{Outcome, files, terminal};
 
@@ -27,6 +27,9 @@ pub(crate) fn run(action: &Action) -> Outcome {
                 Some(host) => host,
                 None => Launch::new(&folder).keep_data().detached()?,
             };
+            // What the fixtures stand on.
+            let client = Client::new(host.trim_start_matches("unix://"));
+            base_image(&client, BaseImage::Busybox, &files::base_images())?;
             terminal::line(&format!("export DOCKER_HOST={host}"));
         }
         Action::Stop => {

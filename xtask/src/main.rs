@@ -5,6 +5,7 @@ mod checks;
 mod demo;
 mod engine;
 mod files;
+mod pass;
 mod process;
 mod table;
 mod terminal;

@@ -1,10 +1,11 @@
 //! Putting a build context together.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use ailtire_events::{Diagnostic, Location};
 use ailtire_manifest::{Application, ImageDefinition, Modes};
-use ailtire_tree::{Digest, Directory, EntryKind, Resolved, Tree, join};
+use ailtire_tree::{Digest, Directory, EntryKind, Resolved, Tree};
 use rayon::prelude::*;
 
 use crate::layers::{Found, Layers, Placed, Source};
@@ -73,10 +74,18 @@ pub fn assemble_with(
         }
     }
     if errors.is_empty() {
+        let diagnostics = unique(diagnostics);
         Ok(BuildContext { entries, dockerfile, diagnostics })
     } else {
-        Err(errors)
+        Err(unique(errors))
     }
+}
+
+/// Each finding once: a file may be in a context several times.
+fn unique(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut seen = HashSet::new();
+    diagnostics.retain(|diagnostic| seen.insert(diagnostic.clone()));
+    diagnostics
 }
 
 /// What is not in the context of `image` though it is where the context comes from, in the order
@@ -91,7 +100,7 @@ pub fn left_out(
     image: &ImageDefinition,
 ) -> Result<Vec<LeftOut>, Vec<Diagnostic>> {
     let walked = walk_image(tree, application, image)?;
-    if walked.errors.is_empty() { Ok(walked.left_out) } else { Err(walked.errors) }
+    if walked.errors.is_empty() { Ok(walked.left_out) } else { Err(unique(walked.errors)) }
 }
 
 fn walk_image<'tree>(
@@ -153,19 +162,21 @@ fn placed<'tree>(
             Err(error) => errors.push(*error),
         }
     }
-    let within = |directory: &Directory| {
-        let path = directory.path();
-        let rest = image.dockerfile.strip_prefix(path);
-        path.is_empty() && !image.dockerfile.starts_with("../")
-            || rest.is_some_and(|rest| rest.starts_with('/'))
-    };
-    if !directory.is_some_and(within)
+    let within = [Some(image.directory.as_str()), directory.map(Directory::path)];
+    if !within.into_iter().flatten().any(|directory| is_below(&image.dockerfile, directory))
         && let Ok(Resolved::Inside(path)) = tree.resolve(&image.dockerfile)
         && let Some(found) = find(tree, &path)
     {
         placed.push(Placed { rest: "Dockerfile".to_owned(), what: Source::Other(found) });
     }
     if errors.is_empty() { Ok(placed) } else { Err(errors) }
+}
+
+fn is_below(path: &str, directory: &str) -> bool {
+    if directory.is_empty() {
+        return !path.starts_with("../");
+    }
+    path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// The top package's `index.js`, unless the context has one.
@@ -175,8 +186,7 @@ fn top_index<'tree>(
     directory: Option<&Directory>,
 ) -> Option<Placed<'tree>> {
     const PLACE: &str = "api/index.js";
-    let own = directory.and_then(|directory| join(directory.path(), PLACE).ok());
-    if own.is_some_and(|own| tree.find(&own).is_some()) {
+    if directory.is_some_and(|directory| tree.find(&directory.child_path(PLACE)).is_some()) {
         return None;
     }
     let top = application.packages.iter().find(|package| package.parent.is_none())?;

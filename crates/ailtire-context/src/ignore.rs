@@ -4,7 +4,9 @@
 //! patterns are matched against the whole path below the context's root, the last pattern that
 //! matches decides, a leading `!` makes an exception, and a pattern that matches a directory
 //! matches everything below it. A directory that is left out is there all the same when an
-//! exception brings back something below it.
+//! exception brings back something below it. (Clients of the classic builder look into such a
+//! directory only where an exception starts with its very name; here every exception counts, as
+//! with `BuildKit`.)
 //!
 //! Two accidents of that implementation are not followed, since they contradict its
 //! documentation: inside `[…]`, `*` and `?` are plain characters here, and an escaped letter is

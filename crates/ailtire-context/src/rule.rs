@@ -83,8 +83,10 @@ impl Rules {
         directory: &str,
     ) -> Result<Self, Vec<Diagnostic>> {
         let beside = format!("{}.dockerignore", image.dockerfile);
-        let within =
-            ailtire_tree::join(directory, ".dockerignore").unwrap_or_else(|escape| escape.path);
+        let within = match directory {
+            "" => ".dockerignore".to_owned(),
+            directory => format!("{directory}/.dockerignore"),
+        };
         let mut ignore = None;
         for path in [beside, within] {
             if let Some(text) = ignore_file(tree, &path).map_err(|error| vec![*error])? {
@@ -160,11 +162,12 @@ fn rule_of(file: &str, pattern: &crate::ignore::Pattern) -> Rule {
 
 /// The text of the ignore file at `path`, if there is one.
 fn ignore_file(tree: &Tree, path: &str) -> Result<Option<String>, Box<Diagnostic>> {
-    if tree.find(path).is_none() {
+    let error = |error: ReadError| Box::new(unreadable(&error));
+    let resolved = tree.resolve(path).map_err(error)?;
+    if resolved == Resolved::Missing && tree.find(path).is_none() {
         return Ok(None);
     }
-    let error = |error: ReadError| Box::new(unreadable(&error));
-    let Resolved::Inside(inside) = tree.resolve(path).map_err(error)? else {
+    let Resolved::Inside(inside) = resolved else {
         let message =
             format!("the ignore file `{path}` leads out of the application or to nothing");
         return Err(Diagnostic::error("ignore-file-missing", message)

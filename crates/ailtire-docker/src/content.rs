@@ -1,5 +1,6 @@
 //! What the entries of a build context hold, checked while it is read.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -11,14 +12,14 @@ use rustix::fs::{Mode, OFlags};
 pub(crate) const CHUNK: usize = 128 * 1024;
 
 /// Why the content of an entry could not be handed over completely.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ContentError {
     /// It is not what the context says.
+    #[error("`{path}` changed while it was sent")]
     Changed { path: String },
     /// It can't be read.
+    #[error("`{path}` could not be read: {why}")]
     Unreadable { path: String, why: String },
-    /// Nobody takes it any more.
-    Stopped,
 }
 
 impl From<ContentError> for crate::BuildError {
@@ -26,71 +27,109 @@ impl From<ContentError> for crate::BuildError {
         match error {
             ContentError::Changed { path } => Self::SourceChanged { path },
             ContentError::Unreadable { path, why } => Self::SourceUnreadable { path, why },
-            ContentError::Stopped => Self::Cancelled,
         }
     }
 }
 
-/// Hands the content of an entry to `take`, chunk by chunk, until that returns false.
+/// The content of an entry; nothing for directories and links.
 ///
-/// An error comes before the last chunk could be taken for the end: whoever takes the chunks
-/// must not use them before this returned `Ok`. Directories and links have no content.
-pub(crate) fn read(
+/// What was read counts only after the reader came to its end without an error: that is where
+/// the digest is compared. Every error of the reader is a [`ContentError`].
+pub(crate) fn open<'entry>(
     root: &Path,
-    entry: &ContextEntry,
-    mut take: impl FnMut(Vec<u8>) -> bool,
-) -> Result<(), ContentError> {
-    match &entry.content {
-        Content::Directory | Content::Symlink { .. } => Ok(()),
-        Content::Generated { bytes, .. } => {
-            let all = bytes.chunks(CHUNK).all(|chunk| take(chunk.to_vec()));
-            if all { Ok(()) } else { Err(ContentError::Stopped) }
+    entry: &'entry ContextEntry,
+) -> Result<Reader<'entry>, ContentError> {
+    Ok(match &entry.content {
+        Content::Directory | Content::Symlink { .. } => Reader::Generated(&[]),
+        Content::Generated { bytes, .. } => Reader::Generated(bytes),
+        Content::File { source, size, digest } => Reader::File(Box::new(CheckedFile {
+            file: open_file(root, source)?,
+            source,
+            digest,
+            remaining: *size,
+            hasher: blake3::Hasher::new(),
+        })),
+    })
+}
+
+/// Reads the content of one entry.
+pub(crate) enum Reader<'entry> {
+    /// What was made has no other version.
+    Generated(&'entry [u8]),
+    /// A file, checked.
+    File(Box<CheckedFile<'entry>>),
+}
+
+/// A file that is compared with what the context says of it.
+pub(crate) struct CheckedFile<'entry> {
+    file: File,
+    source: &'entry str,
+    digest: &'entry Digest,
+    remaining: u64,
+    hasher: blake3::Hasher,
+}
+
+impl Reader<'_> {
+    /// Up to `size` bytes; empty at the end.
+    pub(crate) fn chunk(&mut self, size: usize) -> Result<Vec<u8>, ContentError> {
+        let wanted = match self {
+            Self::Generated(rest) => rest.len(),
+            // One byte more than there should be, to see that a file grew.
+            Self::File(file) => usize::try_from(file.remaining).unwrap_or(size).saturating_add(1),
+        };
+        let mut chunk = vec![0; wanted.min(size)];
+        let mut filled = 0;
+        while filled < chunk.len() {
+            match self.take(&mut chunk[filled..])? {
+                0 => break,
+                count => filled += count,
+            }
         }
-        Content::File { source, size, digest } => read_file(root, source, *size, digest, take),
+        chunk.truncate(filled);
+        Ok(chunk)
+    }
+
+    fn take(&mut self, buffer: &mut [u8]) -> Result<usize, ContentError> {
+        match self {
+            // Reading from memory never fails.
+            Self::Generated(rest) => Ok(rest.read(buffer).unwrap_or(0)),
+            Self::File(file) => file.take(buffer),
+        }
     }
 }
 
-fn read_file(
-    root: &Path,
-    source: &str,
-    size: u64,
-    digest: &Digest,
-    mut take: impl FnMut(Vec<u8>) -> bool,
-) -> Result<(), ContentError> {
-    let changed = || ContentError::Changed { path: source.to_owned() };
-    let mut file = open(root, source)?;
-    let mut hasher = blake3::Hasher::new();
-    let mut remaining = size;
-    loop {
-        // One byte more than there should be, to see that a file grew.
-        let wanted = remaining.saturating_add(1).min(CHUNK as u64);
-        let mut chunk = Vec::new();
-        Read::by_ref(&mut file)
-            .take(wanted)
-            .read_to_end(&mut chunk)
-            .map_err(|error| unreadable(source, &error))?;
-        if chunk.is_empty() {
-            break;
+impl CheckedFile<'_> {
+    fn take(&mut self, buffer: &mut [u8]) -> Result<usize, ContentError> {
+        let count = loop {
+            match self.file.read(buffer) {
+                Ok(count) => break count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(unreadable(self.source, &error)),
+            }
+        };
+        let changed = || ContentError::Changed { path: self.source.to_owned() };
+        self.remaining = self.remaining.checked_sub(count as u64).ok_or_else(changed)?;
+        self.hasher.update(&buffer[..count]);
+        let ended = count == 0 && !buffer.is_empty();
+        if ended && (self.remaining > 0 || Digest::from(self.hasher.finalize()) != *self.digest) {
+            return Err(changed());
         }
-        remaining = remaining.checked_sub(chunk.len() as u64).ok_or_else(changed)?;
-        hasher.update(&chunk);
-        if !take(chunk) {
-            return Err(ContentError::Stopped);
-        }
-    }
-    if remaining == 0 && Digest::from(hasher.finalize()) == *digest {
-        Ok(())
-    } else {
-        Err(changed())
+        Ok(count)
     }
 }
 
-fn open(root: &Path, source: &str) -> Result<std::fs::File, ContentError> {
+impl Read for Reader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.take(buffer).map_err(io::Error::other)
+    }
+}
+
+fn open_file(root: &Path, source: &str) -> Result<File, ContentError> {
     // Without blocking: what was a file may be a FIFO by now.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let handle = rustix::fs::open(root.join(source), flags, Mode::empty())
         .map_err(|error| unreadable(source, &error.into()))?;
-    Ok(std::fs::File::from(handle))
+    Ok(File::from(handle))
 }
 
 /// A file that is gone, or something else by now, changed; any other trouble is one of reading.
@@ -169,11 +208,13 @@ mod tests {
 
     fn read_all(root: &Path, entry: &ContextEntry) -> Result<Vec<u8>, ContentError> {
         let mut all = Vec::new();
-        read(root, entry, |chunk| {
-            all.extend(chunk);
-            true
-        })?;
-        Ok(all)
+        let mut reader = open(root, entry)?;
+        loop {
+            match reader.chunk(CHUNK)? {
+                chunk if chunk.is_empty() => return Ok(all),
+                chunk => all.extend(chunk),
+            }
+        }
     }
 
     #[test]

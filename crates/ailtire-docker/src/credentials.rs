@@ -70,7 +70,7 @@ pub(crate) async fn look_up(config: &ConfigFile, registry: &str) -> Option<Crede
 }
 
 /// What the configuration calls a registry.
-fn key_of(registry: &str) -> &str {
+pub(crate) fn key_of(registry: &str) -> &str {
     match registry {
         "docker.io" | "index.docker.io" | "registry-1.docker.io" => HUB_KEY,
         other => other,
@@ -93,7 +93,7 @@ fn decode(entry: &AuthEntry) -> Option<Credentials> {
     if !entry.auth.is_empty() {
         let decoded = String::from_utf8(STANDARD.decode(&entry.auth).ok()?).ok()?;
         let (user, password) = decoded.split_once(':')?;
-        found.user = user.to_owned();
+        user.clone_into(&mut found.user);
         password.trim_matches('\0').clone_into(&mut found.password);
     }
     (found != Credentials::default()).then_some(found)

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,24 +17,30 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::EngineError;
-use crate::endpoint::{Endpoint, SshTarget};
+use crate::endpoint::{Endpoint, EndpointOptions, SshTarget};
 
 /// Makes connections to one endpoint.
 #[derive(Clone)]
 pub(crate) struct Dial {
     endpoint: Arc<Endpoint>,
     tls: Option<TlsConnector>,
+    ssh: PathBuf,
     timeout: Duration,
 }
 
 impl Dial {
     /// Reads the files that TLS needs; connects to nothing yet.
-    pub(crate) fn new(endpoint: Endpoint, timeout: Duration) -> Result<Self, EngineError> {
+    pub(crate) fn new(endpoint: Endpoint, options: &EndpointOptions) -> Result<Self, EngineError> {
         let tls = match &endpoint {
             Endpoint::Tcp { tls: Some(files), .. } => Some(crate::tls::connector(files)?),
             _ => None,
         };
-        Ok(Self { endpoint: Arc::new(endpoint), tls, timeout })
+        Ok(Self {
+            endpoint: Arc::new(endpoint),
+            tls,
+            ssh: options.ssh_program.clone(),
+            timeout: options.connect_timeout,
+        })
     }
 
     /// The endpoint as text.
@@ -56,9 +63,9 @@ impl Dial {
                     )
                 }
                 Endpoint::Tcp { host, port, .. } => Box::pin(self.dial_tcp(host, *port)),
-                Endpoint::Ssh(target) => {
-                    Box::pin(async move { Ok(DialedStream(Box::new(SshStream::spawn(target)?))) })
-                }
+                Endpoint::Ssh(target) => Box::pin(async move {
+                    Ok(DialedStream(Box::new(SshStream::spawn(&self.ssh, target)?)))
+                }),
             };
         match tokio::time::timeout(self.timeout, connecting).await {
             Ok(Ok(stream)) => Ok(stream),
@@ -171,8 +178,8 @@ struct SshStream {
 const COMPLAINT_LIMIT: usize = 2_000;
 
 impl SshStream {
-    fn spawn(target: &SshTarget) -> io::Result<Self> {
-        let mut command = Command::new("ssh");
+    fn spawn(program: &Path, target: &SshTarget) -> io::Result<Self> {
+        let mut command = Command::new(program);
         command.args(ssh_arguments(target));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.kill_on_drop(true).spawn()?;
@@ -288,7 +295,7 @@ mod tests {
     async fn a_missing_socket_is_unreachable() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("no.sock");
-        let dial = Dial::new(Endpoint::Unix(path), Duration::from_secs(5)).unwrap();
+        let dial = Dial::new(Endpoint::Unix(path), &EndpointOptions::default()).unwrap();
         let error = dial.dial().await.err().unwrap();
         assert!(error.to_string().ends_with("there is no such socket"), "{error}");
     }

@@ -1,5 +1,7 @@
 //! Which line of a Dockerfile an engine speaks of.
 
+use crate::reference::canonical;
+
 /// One instruction of a Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Instruction {
@@ -10,7 +12,12 @@ struct Instruction {
 }
 
 /// The line of the instruction that a BuildKit step (`[build 2/3] RUN npm ci`) stands for.
+///
+/// Looking for an image (`[internal] load metadata for …`) is part of the `FROM` that names it.
 pub(crate) fn line_of_step(dockerfile: &str, step: &str) -> Option<u32> {
+    if let Some(reference) = step.strip_prefix("[internal] load metadata for ") {
+        return line_of_base(dockerfile, reference);
+    }
     let text = match step.split_once("] ") {
         Some((prefix, text)) if prefix.starts_with('[') => text,
         _ => step,
@@ -30,9 +37,46 @@ pub(crate) fn line_of_step(dockerfile: &str, step: &str) -> Option<u32> {
     }
 }
 
+/// The line of the first `FROM` that names the image `reference`.
+fn line_of_base(dockerfile: &str, reference: &str) -> Option<u32> {
+    let names = |found: &&Instruction| {
+        let mut words = found.text.split(' ').filter(|word| !word.starts_with("--"));
+        words.next() == Some("FROM")
+            && words.next().is_some_and(|written| {
+                canonical(written) == canonical(reference) || could_expand_to(written, reference)
+            })
+    };
+    Some(instructions(dockerfile).iter().find(names)?.line)
+}
+
 /// The line of the instruction with this number, counted from 1, as the classic builder counts.
 pub(crate) fn line_of_number(dockerfile: &str, number: usize) -> Option<u32> {
     Some(instructions(dockerfile).get(number.checked_sub(1)?)?.line)
+}
+
+/// What of a Dockerfile the classic builder does not know (`RUN --mount`), and its line.
+pub(crate) fn needs_buildkit(dockerfile: &str) -> Option<(String, u32)> {
+    const FLAGS: [(&str, &[&str]); 3] = [
+        ("RUN", &["--mount", "--network", "--security"]),
+        ("COPY", &["--link", "--chmod", "--parents", "--exclude"]),
+        ("ADD", &["--link", "--chmod", "--checksum", "--keep-git-dir", "--exclude"]),
+    ];
+    instructions(dockerfile).into_iter().find_map(|found| {
+        let mut words = found.text.split(' ');
+        let name = words.next()?;
+        let known = FLAGS.iter().find(|(instruction, _)| *instruction == name)?.1;
+        let flag = words
+            .take_while(|word| word.starts_with("--"))
+            .map(|word| word.split_once('=').map_or(word, |(flag, _)| flag))
+            .find(|flag| known.contains(flag));
+        match flag {
+            Some(flag) => Some((format!("`{name} {flag}`"), found.line)),
+            None if !heredoc_words(&found.text).is_empty() => {
+                Some((format!("the here-document of `{name}`"), found.line))
+            }
+            None => None,
+        }
+    })
 }
 
 /// The line that a message about a Dockerfile itself names (`dockerfile parse error line 3: …`).
@@ -118,7 +162,7 @@ fn instructions(dockerfile: &str) -> Vec<Instruction> {
         while let Some(continued) = text.trim_end().strip_suffix(escape) {
             text = continued.to_owned();
             match lines.by_ref().find(|(next, _)| !is_skipped(next)) {
-                Some((next, _)) => text.push_str(&format!(" {next}")),
+                Some((next, _)) => text.extend([" ", next]),
                 None => break,
             }
         }
@@ -193,6 +237,17 @@ mod tests {
     }
 
     #[test]
+    fn looking_for_an_image_is_part_of_its_from() {
+        let text = "ARG R\nFROM scratch AS a\nFROM --platform=x debian:12\nFROM $R/app\n";
+        let line = |reference: &str| {
+            line_of_step(text, &format!("[internal] load metadata for {reference}"))
+        };
+        assert_eq!(line("docker.io/library/debian:12"), Some(3));
+        assert_eq!(line("host:5000/app"), Some(4));
+        assert_eq!(line("docker.io/library/other:12"), None);
+    }
+
+    #[test]
     fn equal_instructions_have_no_sure_line() {
         assert_eq!(line_of_step("FROM a\nRUN x\nFROM b\nRUN x\n", "[2/2] RUN x"), None);
     }
@@ -207,6 +262,24 @@ mod tests {
         ] {
             assert_eq!(line_in_message(message), line, "{message}");
         }
+    }
+
+    #[test]
+    fn what_only_buildkit_knows_is_found() {
+        let found = |text: &str| needs_buildkit(text);
+        assert_eq!(found("FROM a\nRUN echo --mount\nCOPY --from=a b c\n"), None);
+        assert_eq!(
+            found("FROM a\nrun --mount=type=cache,target=/x y\n"),
+            Some(("`RUN --mount`".to_owned(), 2))
+        );
+        assert_eq!(
+            found("FROM a\nCOPY --chown=1 --link a b\n"),
+            Some(("`COPY --link`".to_owned(), 2))
+        );
+        assert_eq!(
+            found("FROM a\n\nRUN <<EOF\nx\nEOF\n"),
+            Some(("the here-document of `RUN`".to_owned(), 3))
+        );
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Engine {
     pub async fn connect(options: &EndpointOptions) -> Result<Self, EngineError> {
         let config = ConfigFile::load(options.config_directory.as_deref())?;
         let endpoint = resolve(options, &config)?;
-        let http = HttpClient::new(Dial::new(endpoint, options.connect_timeout)?);
+        let http = HttpClient::new(Dial::new(endpoint, options)?);
         let headers = match tokio::time::timeout(options.connect_timeout, ping(&http)).await {
             Ok(headers) => headers?,
             Err(_) => return Err(http.dial().timed_out()),
@@ -211,16 +211,14 @@ fn api_version(headers: &HeaderMap) -> ClientVersion {
 
 /// Engines since 23 say which builder they prefer; those before have BuildKit and say nothing.
 fn has_buildkit(headers: &HeaderMap, version: ClientVersion) -> bool {
-    match header(headers, "builder-version") {
-        Some(builder) => builder == "2",
-        None => {
-            let version = (version.major_version, version.minor_version);
-            let first = (BUILDKIT_VERSION.major_version, BUILDKIT_VERSION.minor_version);
-            // Podman speaks the same API without it.
-            let podman = headers.contains_key("libpod-api-version");
-            version >= first && !podman && header(headers, "ostype") != Some("windows")
-        }
+    if let Some(builder) = header(headers, "builder-version") {
+        return builder == "2";
     }
+    let version = (version.major_version, version.minor_version);
+    let first = (BUILDKIT_VERSION.major_version, BUILDKIT_VERSION.minor_version);
+    // Podman speaks the same API without it.
+    let podman = headers.contains_key("libpod-api-version");
+    version >= first && !podman && header(headers, "ostype") != Some("windows")
 }
 
 fn bollard_client(http: &HttpClient, version: ClientVersion) -> Result<Docker, EngineError> {

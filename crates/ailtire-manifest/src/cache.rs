@@ -21,8 +21,10 @@ use serde::{Deserialize, Serialize};
 use crate::script::Input;
 use crate::value::Node;
 
-/// First bytes of a cache: a name and the version of format and evaluation.
-const HEADER: &[u8] = b"ailtire evaluations 1\n";
+/// First bytes of a cache: a name, the version of the format, and that of the program, since
+/// another one may evaluate in another way.
+const HEADER: &[u8] =
+    concat!("ailtire evaluations 1 of ", env!("CARGO_PKG_VERSION"), "\n").as_bytes();
 
 /// How many evaluations of one module are kept: one for each environment that is in use.
 const VARIANTS: usize = 8;

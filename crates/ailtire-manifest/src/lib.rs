@@ -22,7 +22,8 @@
 //!
 //! Every file that an evaluation required, every path it tried and did not find, and every
 //! variable it read are inputs of its result. [`EvaluationCache`] keeps results with digests of
-//! these, and answers while none of them changed.
+//! these, and answers while none of them changed. What has read a variable whose name suggests a
+//! secret is never kept, because its result may hold the value.
 
 mod cache;
 mod discover;
@@ -35,8 +36,10 @@ mod model;
 mod options;
 mod packages;
 pub mod reference;
+mod resolve;
 mod root;
 mod script;
+mod secret;
 mod value;
 
 pub use cache::{CacheError, EvaluationCache};
@@ -46,3 +49,4 @@ pub use lookup::{LookupError, package_key, resolve_package};
 pub use model::{Application, ImageDefinition, Modes, Package, PlacedPackage, SecretSource};
 pub use options::{DEFAULT_ENVIRONMENT, Limits, LoadOptions};
 pub use root::find_root;
+pub use secret::suggests_secret;

@@ -269,9 +269,7 @@ fn split_domain(name: &str) -> (&str, &str) {
 }
 
 fn looks_like_domain(first: &str) -> bool {
-    first.contains(['.', ':'])
-        || first == "localhost"
-        || first.chars().any(|letter| letter.is_ascii_uppercase())
+    first.contains(['.', ':']) || first == "localhost"
 }
 
 fn is_domain(domain: &str) -> bool {

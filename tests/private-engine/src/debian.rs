@@ -19,8 +19,21 @@ pub(crate) struct Program {
     pub(crate) package: &'static str,
 }
 
+/// Sees to it that a program is there, by installing its Debian package if it is missing.
+///
+/// # Errors
+/// The program is missing and this is not root on a Debian or Ubuntu that can install it.
+pub fn need(name: &'static str, package: &'static str) -> Result<(), Error> {
+    need_all(&[Program { name, package }])
+}
+
+/// Sees to it that a file is there, by installing the Debian package that has it.
+pub(crate) fn need_file(file: &str, package: &'static str) -> Result<(), Error> {
+    if Path::new(file).exists() { Ok(()) } else { install(&[package]) }
+}
+
 /// Installs the packages of those `programs` that are neither on the path nor in a system folder.
-pub(crate) fn need(programs: &[Program]) -> Result<(), Error> {
+pub(crate) fn need_all(programs: &[Program]) -> Result<(), Error> {
     let missing: Vec<Program> =
         programs.iter().copied().filter(|program| find(program.name).is_none()).collect();
     let Some(first) = missing.first() else {
@@ -111,5 +124,24 @@ impl Drop for ServicesStayStopped {
             Some((text, permissions)) => Self::put(&text, permissions),
             None => fs::remove_file(POLICY),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_by_name() {
+        assert!(find("sh").is_some());
+        assert!(find("no-such-program").is_none());
+        assert!(need("sh", "dash").is_ok());
+    }
+
+    #[test]
+    fn a_command_that_fails_shows_what_it_said() {
+        let error = output("sh", ["-c", "echo no luck >&2; exit 3"]).unwrap_err();
+        assert!(error.to_string().ends_with("failed: no luck"), "{error}");
+        assert_eq!(output("echo", ["luck"]).unwrap(), "luck\n");
     }
 }

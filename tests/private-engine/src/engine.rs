@@ -84,7 +84,7 @@ impl Launch {
         if !rustix::process::geteuid().is_root() {
             return Err(Error::NotRoot);
         }
-        debian::need(&PROGRAMS)?;
+        debian::need_all(&PROGRAMS)?;
         let layout = Layout::new(&self.folder)?;
         let log = layout.lock()?;
         log.set_len(0).tried(|| format!("emptying {}", layout.log().display()))?;
@@ -243,14 +243,7 @@ impl PrivateEngine {
         }
         let pid = Pid::from_child(&self.supervisor);
         if !wait_for_end(pid, STOP_DEADLINE) {
-            // The whole group, since the supervisor would wait for the engine; what it does at the
-            // end is done here.
-            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
-            if !wait_for_end(pid, STOP_DEADLINE) {
-                return Err(Error::Stop { folder: self.layout.folder.clone() });
-            }
-            bridge::remove(&bridge::name(&self.layout.folder));
-            remove_folder(&self.layout.run)?;
+            kill(&self.layout, pid)?;
             if !self.keep_data {
                 remove_folder(&self.layout.data())?;
             }
@@ -305,11 +298,23 @@ pub fn stop(folder: &Path) -> Result<bool, Error> {
         }
         Err(_) => {}
     }
-    if wait_for_end(pid, STOP_DEADLINE) {
-        Ok(true)
-    } else {
-        Err(Error::Stop { folder: layout.folder })
+    if !wait_for_end(pid, STOP_DEADLINE) {
+        kill(&layout, pid)?;
     }
+    Ok(true)
+}
+
+/// Ends an engine that does not stop, and does what its supervisor would have done at the end.
+fn kill(layout: &Layout, supervisor: Pid) -> Result<(), Error> {
+    // The whole group, since the supervisor would go on waiting for the engine; the kernel then
+    // kills what is in the namespace. A group that is gone already is what is wanted.
+    let _ = rustix::process::kill_process_group(supervisor, Signal::KILL);
+    if !wait_for_end(supervisor, STOP_DEADLINE) {
+        return Err(Error::Stop { folder: layout.folder.clone() });
+    }
+    layout.wait_for_lock()?;
+    bridge::remove(&bridge::name(&layout.folder));
+    remove_folder(&layout.run)
 }
 
 /// Waits for the end of a process; false where it did not come in time.

@@ -19,7 +19,8 @@ pub enum Error {
     },
     /// An engine can be started by root only.
     #[error(
-        "starting a Docker engine takes root: run as root, or start an engine and set DOCKER_HOST"
+        "starting a Docker engine takes root; run this as root, or have an engine installed and \
+         started (Debian: `apt-get install docker.io`) and set DOCKER_HOST to its address"
     )]
     NotRoot,
     /// The folder already has a running engine.

@@ -78,6 +78,12 @@ impl Layout {
         }
     }
 
+    /// Waits until the last process of a killed engine is gone.
+    pub(crate) fn wait_for_lock(&self) -> Result<(), Error> {
+        let path = self.log();
+        File::open(&path).and_then(|log| log.lock()).tried(|| format!("locking {}", path.display()))
+    }
+
     /// The last lines of the log.
     pub(crate) fn log_tail(&self) -> String {
         let mut text = Vec::new();

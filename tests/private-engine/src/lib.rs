@@ -21,6 +21,7 @@ mod folder;
 mod http;
 mod images;
 
+pub use debian::need;
 pub use engine::{Launch, PrivateEngine, is_running, stop};
 pub use error::Error;
 pub use http::{Client, Response};

@@ -112,7 +112,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// SplitMix64: a few lines that give the same numbers for ever, which no library promises.
+/// The `SplitMix64` generator: a few lines that give the same numbers for ever, which no library promises.
 struct Random(u64);
 
 impl Random {

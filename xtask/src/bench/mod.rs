@@ -1,30 +1,40 @@
-//! `cargo xtask bench`: synthetic applications, and what they take.
+//! `cargo xtask bench`: what a synthetic application takes, against the bare minimum.
+//!
+//! All numbers of one report come from one run on one machine, each the median of several. Only
+//! ratios are worth comparing between machines.
 
+mod docker_client;
 mod generate;
+mod large;
+mod many;
+mod measure;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use crate::{Outcome, terminal};
+use crate::{Outcome, files, process, table, terminal};
 
 /// What to measure, or what to write.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(flatten)]
+    size: generate::Size,
     #[command(subcommand)]
-    action: Action,
+    action: Option<Action>,
 }
 
 #[derive(Subcommand)]
 enum Action {
-    /// Write a synthetic application of many packages, each with one image.
+    /// Only write a synthetic application of many packages, each with one image.
     Generate {
         #[command(flatten)]
         size: generate::Size,
         /// The folder to write; must not exist, or be empty.
         folder: PathBuf,
     },
-    /// Write an application with one image whose context has 10,000 files and 200 MB.
+    /// Only write an application with one image whose context has 10,000 files and 200 MB.
     GenerateLarge {
         /// Decides content, sizes and folders.
         #[arg(long, default_value_t = 1)]
@@ -34,20 +44,64 @@ enum Action {
     },
 }
 
+/// One line of the report: ours against another's.
+struct Row {
+    what: String,
+    ours: String,
+    against: String,
+    theirs: String,
+    ratio: String,
+    aim: &'static str,
+}
+
 /// Does it.
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let (written, folder) = match &arguments.action {
-        Action::Generate { size, folder } => (generate::application(size, folder)?, folder),
-        Action::GenerateLarge { seed, folder } => (generate::large(*seed, folder)?, folder),
-    };
-    terminal::status(
-        "Wrote",
-        &format!(
-            "{} files, {} in {}",
-            written.files,
-            crate::table::bytes(written.bytes),
-            folder.display()
-        ),
-    );
+    match &arguments.action {
+        Some(Action::Generate { size, folder }) => {
+            report_written(generate::application(size, folder)?, folder);
+            Ok(())
+        }
+        Some(Action::GenerateLarge { seed, folder }) => {
+            report_written(generate::large(*seed, folder)?, folder);
+            Ok(())
+        }
+        None => measure_all(&arguments.size),
+    }
+}
+
+fn measure_all(size: &generate::Size) -> Outcome {
+    terminal::status("Compiling", "ailtire-build with optimisation");
+    let mut compile = process::cargo();
+    process::run(compile.args(["build", "--release", "--package", "ailtire-build"]))?;
+    let program = files::target().join("release/ailtire-build");
+    let folder = files::target().join("bench");
+    files::remove_folder(&folder)?;
+
+    let many_folder = folder.join("many");
+    let written = generate::application(size, &many_folder)?;
+    report_written(written, &many_folder);
+    let mut rows = many::measure(&program, &many_folder, &folder.join("engine"))?;
+    let large_folder = folder.join("large");
+    report_written(generate::large(size.seed, &large_folder)?, &large_folder);
+    rows.extend(large::measure(&program, &large_folder, &folder.join("engines"))?);
+
+    terminal::line(&format!(
+        "{} packages with {} files each, {} files in all, seed {}\n",
+        size.packages, size.files, written.files, size.seed
+    ));
+    let heads = ["measured", "ailtire-build", "against", "", "ratio", "aim"];
+    let cells = rows.into_iter().map(|row| {
+        vec![row.what, row.ours, row.against, row.theirs, row.ratio, row.aim.to_owned()]
+    });
+    for line in table::markdown(&heads, &cells.collect::<Vec<_>>()) {
+        terminal::line(&line);
+    }
+    files::remove_folder(&folder)?;
     Ok(())
+}
+
+fn report_written(written: generate::Written, folder: &Path) {
+    let size = table::bytes(written.bytes);
+    let text = format!("{} files, {size} in {}", written.files, folder.display());
+    terminal::status("Wrote", &text);
 }

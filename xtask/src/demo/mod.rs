@@ -1,18 +1,14 @@
 //! `cargo xtask demo`: the example application, built three times.
 
 mod host;
-mod report;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ailtire_events::Event;
 use private_engine::{BaseImage, Client, Launch, PrivateEngine, base_image};
 
-use self::report::Pass;
+use crate::pass::{Build, Pass};
 use crate::{Outcome, files, process, terminal};
 
 /// The file that the third pass changes, and what it adds. Three services stand on the image that
@@ -32,15 +28,6 @@ const PUBLIC_BASES: [(&str, &str); 3] = [
 /// How long the engine may take to hear of a public image before local ones are made.
 const REGISTRY_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What every pass is built with.
-struct Setting {
-    program: PathBuf,
-    application: PathBuf,
-    host: String,
-    /// `--env` arguments that name local base images.
-    variables: Vec<String>,
-}
-
 /// Runs the demo; it fails where a pass does not do what it is there to show.
 pub(crate) fn run() -> Outcome {
     let program = build_program()?;
@@ -48,7 +35,7 @@ pub(crate) fn run() -> Outcome {
     let application = files::target().join("demo/myapp");
     files::copy_folder(&files::root().join("fixtures/myapp"), &application)?;
     let variables = base_images(&host)?;
-    let setting = Setting { program, application, host, variables };
+    let setting = Build { program, application, host, variables };
     three_passes(&setting)?;
     match engine {
         Some(engine) => engine.stop()?,
@@ -62,7 +49,7 @@ pub(crate) fn run() -> Outcome {
     Ok(())
 }
 
-fn three_passes(setting: &Setting) -> Outcome {
+fn three_passes(setting: &Build) -> Outcome {
     let first = build(setting, "Pass 1: nothing is built yet")?;
     first.expect(first.built() == first.images() && first.images() > 0, "builds every image")?;
 
@@ -83,7 +70,7 @@ fn three_passes(setting: &Setting) -> Outcome {
 /// Builds the command itself.
 fn build_program() -> Outcome<PathBuf> {
     terminal::status("Compiling", "ailtire-build");
-    process::run(process::cargo().args(["build", "--quiet", "--package", "ailtire-build"]))?;
+    process::run(process::cargo().args(["build", "--package", "ailtire-build"]))?;
     Ok(files::target().join("debug/ailtire-build"))
 }
 
@@ -121,35 +108,12 @@ fn base_images(host: &str) -> Outcome<Vec<String>> {
 }
 
 /// Runs one build, and prints what it did.
-fn build(setting: &Setting, title: &str) -> Outcome<Pass> {
-    let mut command = Command::new(&setting.program);
-    command.arg("build").arg("--app").arg(&setting.application);
-    command.args(["--message-format", "json", "--progress", "quiet"]);
-    for variable in &setting.variables {
-        command.args(["--env", variable]);
-    }
-    command.env("DOCKER_HOST", &setting.host).stdin(Stdio::null()).stdout(Stdio::piped());
-    let begin = Instant::now();
-    let mut child = command.spawn()?;
-    let mut pass = Pass::new(title);
-    if let Some(output) = child.stdout.take() {
-        for line in BufReader::new(output).lines() {
-            read_event(&line?, &mut pass)?;
-        }
-    }
-    let status = child.wait()?;
-    pass.finish(begin.elapsed());
+fn build(setting: &Build, title: &str) -> Outcome<Pass> {
+    let (pass, status) = setting.run(title)?;
     for line in pass.lines() {
         terminal::line(&line);
     }
     if status.success() { Ok(pass) } else { Err(format!("`{title}` ended with {status}").into()) }
-}
-
-fn read_event(line: &str, pass: &mut Pass) -> Outcome {
-    let event: Event = serde_json::from_str(line)
-        .map_err(|error| format!("`ailtire-build` printed what is no event: {error}: {line}"))?;
-    pass.add(event.kind);
-    Ok(())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use walkdir::{DirEntry, WalkDir};
 use crate::tidy::workspace::Workspace;
 use crate::{Outcome, files, terminal};
 
-/// Folders that are no part of the sources.
+/// What is no part of the sources. In a linked work tree `.git` is a file.
 const SKIPPED: [&str; 4] = [".ailtire", ".git", "node_modules", "target"];
 
 /// One thing that is not as agreed.
@@ -59,9 +59,7 @@ pub(crate) fn run() -> Outcome {
 
 /// Every file of the repository, relative to its root.
 fn sources(root: &Path) -> Outcome<Vec<PathBuf>> {
-    let skipped = |entry: &DirEntry| {
-        entry.file_type().is_dir() && SKIPPED.iter().any(|name| entry.file_name() == *name)
-    };
+    let skipped = |entry: &DirEntry| SKIPPED.iter().any(|name| entry.file_name() == *name);
     let mut found = Vec::new();
     for entry in WalkDir::new(root).sort_by_file_name().into_iter().filter_entry(|e| !skipped(e)) {
         let entry = entry?;

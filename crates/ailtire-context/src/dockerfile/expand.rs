@@ -1,7 +1,11 @@
 //! Variables in a Dockerfile: `$X`, `${X}` and the forms with a modifier.
 
+mod cut;
+
 use std::iter::Peekable;
 use std::str::Chars;
+
+use self::cut::ShellPattern;
 
 /// How deep `${A:-${B:-…}}` may nest.
 const DEPTH_LIMIT: u32 = 32;
@@ -69,6 +73,10 @@ impl Text {
 
     fn known(self) -> Option<String> {
         (!self.unknown).then_some(self.text)
+    }
+
+    fn map(self, change: impl FnOnce(String) -> String) -> Self {
+        if self.unknown { self } else { Self::of(change(self.text)) }
     }
 
     fn unknown() -> Self {
@@ -147,29 +155,58 @@ impl Expansion<'_> {
             ':' => (self.rest.next().ok_or(ExpandError::Unclosed)?, true),
             modifier => (modifier, false),
         };
-        if !matches!(modifier, '-' | '+' | '?' | '#' | '%' | '/') {
-            return Err(ExpandError::Modifier(modifier));
+        match modifier {
+            '-' | '+' | '?' => {
+                let word = self.nested('}')?;
+                substitute(modifier, name, value, word, empty_counts_as_unset)
+            }
+            '#' | '%' => {
+                let longest = self.rest.next_if_eq(&modifier).is_some();
+                let pattern = self.raw('}')?;
+                let pattern = ShellPattern::new(&pattern, self.escape);
+                Ok(plain(value).map(|value| match modifier {
+                    '#' => pattern.cut_start(&value, longest).to_owned(),
+                    _ => pattern.cut_end(&value, longest).to_owned(),
+                }))
+            }
+            '/' => {
+                let all = self.rest.next_if_eq(&'/').is_some();
+                let pattern = ShellPattern::new(&self.raw('/')?, self.escape);
+                let replacement = self.nested('}')?;
+                if replacement.unknown {
+                    return Ok(replacement);
+                }
+                Ok(plain(value).map(|value| pattern.replace(&value, &replacement.text, all)))
+            }
+            modifier => Err(ExpandError::Modifier(modifier)),
         }
+    }
+
+    /// Expands the word of a modifier, up to `stop`.
+    fn nested(&mut self, stop: char) -> Result<Text, ExpandError> {
         if self.depth >= DEPTH_LIMIT {
             return Err(ExpandError::Depth);
         }
         self.depth += 1;
-        let word = self.until(Some('}'))?;
+        let word = self.until(Some(stop));
         self.depth -= 1;
-        let is_set = match &value {
-            Value::Known(value) => !(empty_counts_as_unset && value.is_empty()),
-            Value::Unknown => true,
-            Value::Unset => false,
-        };
-        match modifier {
-            '-' => Ok(if is_set { plain(value) } else { word }),
-            '+' => Ok(if is_set { word } else { Text::default() }),
-            '?' if !is_set => Err(required(name, word.text)),
-            '?' => Ok(plain(value)),
-            // Cutting and replacing came late to Docker; what they make of a value is not followed.
-            _ if is_set => Ok(Text::unknown()),
-            _ => Ok(Text::default()),
+        word
+    }
+
+    /// Takes a pattern as it is written, up to `stop`.
+    fn raw(&mut self, stop: char) -> Result<String, ExpandError> {
+        let mut pattern = String::new();
+        while let Some(character) = self.rest.next() {
+            match character {
+                _ if character == stop => return Ok(pattern),
+                _ if character == self.escape => {
+                    pattern.push(character);
+                    pattern.extend(self.rest.next());
+                }
+                _ => pattern.push(character),
+            }
         }
+        Err(ExpandError::Unclosed)
     }
 
     fn name(&mut self) -> String {
@@ -194,6 +231,29 @@ fn plain(value: Value) -> Text {
         Value::Known(value) => Text::of(value),
         Value::Unknown => Text::unknown(),
         Value::Unset => Text::default(),
+    }
+}
+
+/// The forms that take the place of a variable that is set, or not.
+fn substitute(
+    modifier: char,
+    name: String,
+    value: Value,
+    word: Text,
+    empty_counts_as_unset: bool,
+) -> Result<Text, ExpandError> {
+    let is_set = match &value {
+        Value::Known(value) => !(empty_counts_as_unset && value.is_empty()),
+        // The engine sets it; one that may also be empty stays unknown.
+        Value::Unknown if empty_counts_as_unset => return Ok(Text::unknown()),
+        Value::Unknown => true,
+        Value::Unset => false,
+    };
+    match modifier {
+        '+' => Ok(if is_set { word } else { Text::default() }),
+        _ if is_set => Ok(plain(value)),
+        '-' => Ok(word),
+        _ => Err(required(name, word.text)),
     }
 }
 

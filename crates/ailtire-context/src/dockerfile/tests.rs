@@ -164,6 +164,25 @@ fn quotes_and_escapes_as_in_docker() {
 }
 
 #[test]
+fn values_can_be_cut_and_replaced() {
+    let text = "\
+ARG V=v20.1.2
+FROM a:${V#v} AS a
+FROM b:${V%.*} AS b
+FROM c:${V%%.*}${NONE#x} AS c
+FROM d:${V//./-} AS d
+FROM e:${V/v/${NONE:-w}} AS e
+FROM scratch
+COPY --from=a / /
+COPY --from=b / /
+COPY --from=c / /
+COPY --from=d / /
+COPY --from=e / /
+";
+    assert_eq!(references(text), ["a:20.1.2", "b:v20.1", "c:v20", "d:v20-1-2", "e:w20.1.2"],);
+}
+
+#[test]
 fn platform_variables_are_known_for_a_single_platform_only() {
     let text = "\
 FROM --platform=$BUILDPLATFORM go AS b

@@ -1,11 +1,13 @@
 //! What a build context holds.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 
 use crate::support::{Fixture, paths};
 use ailtire_context::{Content, left_out};
 use ailtire_manifest::{Modes, SecretSource};
-use ailtire_tree::Digest;
+use ailtire_tree::{Digest, StatIndex, Tree};
+use proptest::prelude::*;
 
 const DOCKERFILE: (&str, &str) = ("app/Dockerfile", "FROM scratch\nCOPY . /\n");
 
@@ -459,4 +461,130 @@ fn a_release_version_is_put_into_the_root_package_json_only() {
     fixture.write("app/package.json", "{\n  \"name\": \"x\",\n}\n");
     let errors = fixture.assemble().unwrap_err();
     assert_eq!(errors[0].location.as_ref().unwrap().to_string(), "app/package.json:3:1");
+}
+
+/// What every path of a context comes from, laid over one another the simple way: in one map.
+fn overlaid(layers: &[(&str, &str, &Files)]) -> BTreeMap<Vec<String>, Option<String>> {
+    let mut all: BTreeMap<Vec<String>, Option<String>> = BTreeMap::new();
+    for (source, place, files) in layers {
+        let mut put = |parts: &[&str], what: Option<String>| {
+            let parts: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
+            if what.is_some() {
+                all.retain(|path, _| !path.starts_with(&parts));
+            }
+            let known = all.entry(parts).or_insert_with(|| what.clone());
+            *known = what;
+        };
+        for path in *files {
+            let full = format!("{place}{path}");
+            let parts: Vec<&str> = full.split('/').collect();
+            for end in 1..parts.len() {
+                put(&parts[..end], None);
+            }
+            put(&parts, Some(format!("{source}/{path}")));
+        }
+    }
+    all
+}
+
+type Files = BTreeSet<String>;
+
+/// Sets of paths no two of which would need a name to be both file and directory.
+fn files(pattern: &'static str) -> impl Strategy<Value = Files> {
+    proptest::collection::btree_set(pattern, 1..8).prop_map(|paths| {
+        let is_directory = |path: &str| paths.iter().any(|it| it.starts_with(&format!("{path}/")));
+        paths.iter().filter(|path| !is_directory(path)).cloned().collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn merging_equals_laying_files_over_one_another(
+        own in files("(api/)?([AB]/)?[ab](/[ab-])?"),
+        first in files("[ab-](/[ab])?(/a)?"),
+        second in files("[ab-](/[ab])?(/a)?"),
+    ) {
+        let mut fixture = Fixture::new(&[("Dockerfile", "FROM scratch\n"), ("app/", "")]);
+        fixture.image().dockerfile = "Dockerfile".to_owned();
+        for (directory, files) in [("app", &own), ("lib/one", &first), ("lib/two", &second)] {
+            for path in files {
+                fixture.write(&format!("{directory}/{path}"), "");
+            }
+        }
+        fixture.place("A", "lib/one");
+        fixture.place("B", "lib/two");
+        fixture.place("A", "lib/two");
+        let dockerfile = Files::from(["Dockerfile".to_owned()]);
+        let expected = overlaid(&[
+            ("app", "", &own),
+            ("lib/one", "api/A/", &first),
+            ("lib/two", "api/B/", &second),
+            ("lib/two", "api/A/", &second),
+            ("", "", &dockerfile),
+        ]);
+        let context = fixture.assemble().unwrap();
+        // A map's own order is the one of a context: part by part, parents first.
+        let actual: Vec<(Vec<String>, Option<String>)> = context
+            .entries
+            .iter()
+            .map(|entry| {
+                let source = match &entry.content {
+                    Content::File { source, .. } if &**source == "Dockerfile" => {
+                        Some("/Dockerfile".to_owned())
+                    }
+                    Content::File { source, .. } => Some(source.to_string()),
+                    _ => None,
+                };
+                (entry.path.split('/').map(str::to_owned).collect(), source)
+            })
+            .collect();
+        prop_assert_eq!(actual, expected.into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_directory_and_a_dockerfile_behind_links_are_found() {
+    let mut fixture = Fixture::new(&[
+        DOCKERFILE,
+        ("app/Dockerfile.dockerignore", "x\n*.dockerignore"),
+        ("app/x", ""),
+    ]);
+    fixture.link("current", "app");
+    fixture.image().directory = "current".to_owned();
+    fixture.image().dockerfile = "current/Dockerfile".to_owned();
+    assert_eq!(fixture.paths(), ["Dockerfile"]);
+}
+
+#[test]
+fn a_finding_is_reported_once_for_a_file_that_is_there_twice() {
+    let mut fixture = Fixture::new(&[DOCKERFILE, ("app/api/A/x", "")]);
+    fixture.link("app/api/A/outside", "/etc/hostname");
+    fixture.place("Again", "app/api/A");
+    assert_eq!(fixture.assemble().unwrap().diagnostics.len(), 1);
+}
+
+#[test]
+fn an_allowed_directory_outside_is_a_context_like_any_other() {
+    let mut fixture = Fixture::new(&[
+        ("root/app/Dockerfile", "FROM scratch\n"),
+        ("root/api/index.js", ""),
+        ("root/api/A/x", ""),
+        ("shared/api/index.js", "own"),
+        ("shared/.dockerignore", "left-out\n.dockerignore\n"),
+        ("shared/left-out", ""),
+    ]);
+    fixture.image().directory = "../shared".to_owned();
+    fixture.place("A", "api/A");
+    let (root, outside) = (fixture.root().join("root"), fixture.root().join("shared"));
+    let tree = Tree::open_with_outside(&root, &[outside], StatIndex::default()).unwrap();
+    let image = &fixture.application.images[0];
+    let context = ailtire_context::assemble(&tree, &fixture.application, image).unwrap();
+    assert_eq!(paths(&context), ["Dockerfile", "api/", "api/A/", "api/A/x", "api/index.js"]);
+    let index = context.entries.last().unwrap();
+    assert!(
+        matches!(&index.content, Content::File { source, .. } if &**source == "../shared/api/index.js")
+    );
+    context.write_tar(&root, &[], std::io::sink()).unwrap();
 }

@@ -1,8 +1,11 @@
 //! File sync: the engine gets the list of a context's entries, and asks for what it lacks.
+//!
+//! An engine also asks for `.dockerignore`, and then names what the rules in it exclude. A context
+//! holds only what was not excluded, and rules of one directory must not hit what others put into
+//! it. So the file is shown like any other, and what it says to exclude is shown too.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use ailtire_context::{BuildContext, Content, ContextEntry};
 use bollard_buildkit_proto::fsutil::types::packet::PacketType;
@@ -16,12 +19,10 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::selection::select;
 use crate::BuildRequest;
-use crate::content::{self, ContentError};
+use crate::content::{self, CHUNK, ContentError};
 
 /// What the Dockerfile is called where the engine reads it.
 pub(super) const DOCKERFILE_NAME: &str = "Dockerfile";
-/// The file that the engine looks for before it reads a context.
-const IGNORE_FILE: &str = ".dockerignore";
 /// Packets that wait for the connection: bounds the memory of a build.
 const PACKETS_AHEAD: usize = 16;
 
@@ -37,10 +38,6 @@ pub(super) struct FileSyncService {
     context: Arc<BuildContext>,
     dockerfile: Arc<[ContextEntry]>,
     root: PathBuf,
-    /// Whether the engine may look for ignore rules again: a frontend that is an image of its own
-    /// does so after the built-in one did.
-    foreign_frontend: bool,
-    probed: AtomicBool,
     trouble: UnboundedSender<ContentError>,
 }
 
@@ -59,8 +56,6 @@ impl FileSyncService {
             context: Arc::clone(&request.context),
             dockerfile: Arc::new([dockerfile]),
             root: request.source_root.clone(),
-            foreign_frontend: names_frontend(text),
-            probed: AtomicBool::new(false),
             trouble,
         }
     }
@@ -75,7 +70,6 @@ impl FileSyncService {
         };
         let paths = values(metadata, "followpaths").unwrap_or_default();
         let selected = match &entries {
-            Entries::Context(_) if self.is_probe(&paths) => Vec::new(),
             Entries::Context(context) => {
                 // Patterns of both kinds together are nothing that engines send for a context.
                 let plain = values(metadata, "include-patterns").is_none_or(|list| list.is_empty());
@@ -85,24 +79,6 @@ impl FileSyncService {
         };
         Ok(View { entries, selected, root: self.root.clone() })
     }
-
-    /// Whether this is the engine's look for ignore rules, which were applied already: applied
-    /// again they would hit what other directories put into the context.
-    ///
-    /// `COPY .dockerignore` asks for the same path, but later.
-    fn is_probe(&self, paths: &[String]) -> bool {
-        matches!(paths, [path] if path == IGNORE_FILE)
-            && (!self.probed.swap(true, Ordering::Relaxed) || self.foreign_frontend)
-    }
-}
-
-/// Whether a Dockerfile wants another frontend than the built-in one.
-fn names_frontend(dockerfile: &str) -> bool {
-    dockerfile
-        .lines()
-        .map_while(|line| line.trim().strip_prefix('#'))
-        .filter_map(|line| line.split_once('='))
-        .any(|(name, _)| name.trim().eq_ignore_ascii_case("syntax"))
 }
 
 /// The values of a key; `None` where there are none, or they can't be read: show everything then.
@@ -205,14 +181,11 @@ fn serve(
     let (asking, asked) = unbounded_channel();
     tokio::spawn(listen(questions, asking));
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = answer(&view, asked, &answers)
-            && error != ContentError::Stopped
-        {
-            // The engine must not take what it has for the whole file.
-            let _ = answers.blocking_send(Err(Status::aborted("a file changed while it was sent")));
-            // Nobody listens only where the build is over.
-            let _ = trouble.send(error);
-        }
+        let Err(Stop::Content(error)) = answer(&view, asked, &answers) else { return };
+        // The engine must not take what it has for the whole file.
+        let _ = answers.blocking_send(Err(Status::aborted("a file changed while it was sent")));
+        // Nobody listens only where the build is over.
+        let _ = trouble.send(error);
     });
     ReceiverStream::new(stream)
 }
@@ -234,12 +207,25 @@ async fn listen(
     }
 }
 
+/// Why a transfer ended early.
+enum Stop {
+    /// Nobody listens any more.
+    Deaf,
+    Content(ContentError),
+}
+
+impl From<ContentError> for Stop {
+    fn from(error: ContentError) -> Self {
+        Self::Content(error)
+    }
+}
+
 fn answer(
     view: &View,
     mut asked: UnboundedReceiver<Asked>,
     answers: &Sender<Result<Packet, Status>>,
-) -> Result<(), ContentError> {
-    let send = |packet| answers.blocking_send(Ok(packet)).map_err(|_| ContentError::Stopped);
+) -> Result<(), Stop> {
+    let send = |packet| answers.blocking_send(Ok(packet)).map_err(|_| Stop::Deaf);
     for entry in view.shown() {
         send(packet(PacketType::PacketStat, |packet| packet.stat = Some(stat(entry))))?;
     }
@@ -250,18 +236,22 @@ fn answer(
         };
         let Some(entry) = view.numbered(id) else {
             let unknown = Status::invalid_argument("there is no entry with this number");
-            let _ = answers.blocking_send(Err(unknown));
-            return Err(ContentError::Stopped);
+            return answers.blocking_send(Err(unknown)).map_err(|_| Stop::Deaf);
         };
-        let data = |bytes| {
-            packet(PacketType::PacketData, |packet| {
+        let mut reader = content::open(&view.root, entry)?;
+        loop {
+            // The last chunk is empty, which says that the file is complete: the reader gives it
+            // only where the file was what it should be.
+            let data = reader.chunk(CHUNK)?;
+            let is_last = data.is_empty();
+            send(packet(PacketType::PacketData, |packet| {
                 packet.id = id;
-                packet.data = bytes;
-            })
-        };
-        content::read(&view.root, entry, |chunk| send(data(chunk)).is_ok())?;
-        // Only now: an empty packet says that the file is complete.
-        send(data(Vec::new()))?;
+                packet.data = data;
+            }))?;
+            if is_last {
+                break;
+            }
+        }
     }
     Ok(())
 }

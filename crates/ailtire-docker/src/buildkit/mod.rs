@@ -9,7 +9,6 @@ mod session;
 mod solve;
 mod steps;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ailtire_events::EventSink;

@@ -36,7 +36,7 @@ fn wanted(entries: &[ContextEntry], paths: &[String]) -> Option<BTreeSet<String>
         if plain.len() != path.trim_matches('/').len() && has_links {
             return None;
         }
-        let plain = clean("", plain)?;
+        let plain = clean("", plain);
         if plain.is_empty() {
             return None;
         }
@@ -54,21 +54,20 @@ fn literal_prefix(path: &str) -> &str {
     }
 }
 
-/// `path` seen from `directory`, without `.` and `..`; `None` where that leads out.
-fn clean(directory: &str, path: &str) -> Option<String> {
+/// `path` seen from `directory`, without `.` and `..`; never leads out of the context.
+fn clean(directory: &str, path: &str) -> String {
     let base = if path.starts_with('/') { "" } else { directory };
     let mut parts: Vec<&str> = Vec::new();
     for part in base.split('/').chain(path.split('/')) {
         match part {
             "" | "." => {}
             ".." => {
-                // Out of the context, as from `/`: stay at the root.
                 parts.pop();
             }
             part => parts.push(part),
         }
     }
-    Some(parts.join("/"))
+    parts.join("/")
 }
 
 /// Adds `path`, and where the links on it lead.
@@ -86,8 +85,8 @@ fn follow(entries: &[ContextEntry], path: String, wanted: &mut BTreeSet<String>)
                 return None;
             }
             let directory = path[..end].rfind('/').map_or("", |slash| &path[..slash]);
-            let resolved = clean(directory, target)?;
-            let through = clean(&resolved, path[end..].trim_start_matches('/'))?;
+            let resolved = clean(directory, target);
+            let through = clean(&resolved, path[end..].trim_start_matches('/'));
             if through.is_empty() {
                 return None;
             }

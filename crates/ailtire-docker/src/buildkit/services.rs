@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bollard_buildkit_proto::health::health_check_response::ServingStatus;
@@ -29,7 +28,7 @@ use tower::Service;
 use super::filesync::FileSyncService;
 use crate::config_file::ConfigFile;
 use crate::content::ContentError;
-use crate::credentials::{Credentials, look_up};
+use crate::credentials::look_up;
 use crate::{BuildRequest, SecretValueSource};
 
 /// All services of one session, told apart by the path of the call.

@@ -102,6 +102,7 @@ impl Steps {
 mod tests {
     use super::*;
     use ailtire_events::{EventKind, EventSink};
+    use bollard_buildkit_proto::google::protobuf::Timestamp;
     use std::sync::Mutex;
 
     #[derive(Default)]
@@ -135,10 +136,10 @@ mod tests {
         let recorder = Recorder::default();
         let reporter = Reporter::new("image", &recorder);
         let mut steps = Steps::default();
-        let start = |vertex: &mut Vertex| vertex.started = Some(Default::default());
+        let start = |vertex: &mut Vertex| vertex.started = Some(Timestamp::default());
         let complete = |vertex: &mut Vertex| {
-            vertex.started = Some(Default::default());
-            vertex.completed = Some(Default::default());
+            vertex.started = Some(Timestamp::default());
+            vertex.completed = Some(Timestamp::default());
         };
         let fail = |vertex: &mut Vertex| vertex.error = "exit code: 3".to_owned();
         for news in [

@@ -43,6 +43,8 @@ pub struct EndpointOptions {
     pub config_directory: Option<PathBuf>,
     /// `DOCKER_BUILDKIT`: `0` is the classic builder, everything else BuildKit.
     pub builder: BuilderKind,
+    /// The program that `ssh` endpoints are reached with.
+    pub ssh_program: PathBuf,
     /// How long connecting may take, the first answer included. Nothing else has a limit.
     pub connect_timeout: Duration,
 }
@@ -60,6 +62,7 @@ impl Default for EndpointOptions {
             certificate_path: None,
             config_directory: None,
             builder: BuilderKind::Automatic,
+            ssh_program: "ssh".into(),
             connect_timeout: CONNECT_TIMEOUT,
         }
     }
@@ -83,7 +86,7 @@ impl EndpointOptions {
                 Some("0" | "false") => BuilderKind::Classic,
                 Some(_) => BuilderKind::BuildKit,
             },
-            connect_timeout: CONNECT_TIMEOUT,
+            ..Self::default()
         }
     }
 }
@@ -151,5 +154,39 @@ impl fmt::Display for Endpoint {
                 formatter.write_str(target.socket.as_deref().unwrap_or_default())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(pairs: &[(&str, &str)]) -> EndpointOptions {
+        let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        EndpointOptions::from_environment(&pairs.collect())
+    }
+
+    #[test]
+    fn variables_say_where_the_engine_is() {
+        let found = options(&[
+            ("DOCKER_HOST", "tcp://h:1"),
+            ("DOCKER_TLS_VERIFY", "1"),
+            ("DOCKER_CERT_PATH", "/certs"),
+            ("HOME", "/home/me"),
+        ]);
+        assert_eq!(found.host.as_deref(), Some("tcp://h:1"));
+        assert!(found.tls_verify && !found.tls);
+        assert_eq!(found.certificate_path, Some("/certs".into()));
+        assert_eq!(found.config_directory, Some("/home/me/.docker".into()));
+        let found = options(&[("DOCKER_CONFIG", "/c"), ("HOME", "/h"), ("DOCKER_CONTEXT", "far")]);
+        assert_eq!(found.config_directory, Some("/c".into()));
+        assert_eq!(found.context.as_deref(), Some("far"));
+        assert_eq!(options(&[("DOCKER_HOST", "")]), EndpointOptions::default());
+    }
+
+    #[test]
+    fn a_variable_chooses_the_builder() {
+        assert_eq!(options(&[("DOCKER_BUILDKIT", "0")]).builder, BuilderKind::Classic);
+        assert_eq!(options(&[("DOCKER_BUILDKIT", "1")]).builder, BuilderKind::BuildKit);
     }
 }

@@ -175,10 +175,10 @@ impl Image<'_, '_> {
         fields.warn_about_unknown(&FIELDS[..FIELDS.len() - 1], diagnostics);
         let references = self.references(diagnostics);
         let paths = self.paths(diagnostics);
-        let command = fields.text("cmd", diagnostics);
+        let command = fields.text("cmd", diagnostics).filter(|command| !command.trim().is_empty());
         let build_arguments = self.build_arguments(diagnostics);
         let packages = self.placed_packages(diagnostics);
-        let target = fields.text("target", diagnostics);
+        let target = fields.text("target", diagnostics).filter(|target| !target.is_empty());
         let platforms = self.platforms(diagnostics);
         let labels = self.labels(diagnostics);
         let secrets = self.secrets(diagnostics);
@@ -205,10 +205,12 @@ impl Image<'_, '_> {
     /// `env` and its synonym `args`, then the command line's variables.
     fn build_arguments(&self, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<String, String> {
         let mut arguments = BTreeMap::new();
-        for (name, value, _) in self.fields.variables("env", diagnostics) {
+        for (name, value, location) in self.fields.variables("env", diagnostics) {
+            diagnostics.extend(invalid_variable(&name).map(|found| found.at(location)));
             arguments.insert(name, value);
         }
         for (name, value, location) in self.fields.variables("args", diagnostics) {
+            diagnostics.extend(invalid_variable(&name).map(|found| found.at(location.clone())));
             if arguments.get(&name).is_some_and(|known| *known != value) {
                 diagnostics.push(
                     Diagnostic::warning(
@@ -358,6 +360,16 @@ impl Image<'_, '_> {
             }
         }
     }
+}
+
+/// The error for a name that no build argument can have.
+fn invalid_variable(name: &str) -> Option<Diagnostic> {
+    let is_valid = !name.is_empty() && !name.contains(['=', '\0']);
+    (!is_valid).then(|| {
+        let message = format!("`{name}` cannot be the name of a build argument");
+        Diagnostic::error("invalid-variable", message)
+            .help("write `env: { NAME: 'value' }`, the name without `=`")
+    })
 }
 
 /// `os/architecture[/variant]`.

@@ -4,6 +4,7 @@ use ailtire_events::{Diagnostic, Location};
 use ailtire_tree::{Resolved, join};
 
 use super::Image;
+use crate::resolve::resolve;
 use crate::script::VIRTUAL_ROOT;
 
 /// What is at a path that a definition names.
@@ -153,7 +154,7 @@ impl Image<'_, '_> {
         }
         // What lies outside the root may have been allowed; the tree knows.
         let path = join(base, relative).unwrap_or_else(|escape| escape.path);
-        match tree.resolve(&path) {
+        match resolve(tree, &path) {
             Ok(Resolved::Inside(real)) if tree.directory(&real).is_some() => Place::Directory(real),
             Ok(Resolved::Inside(real)) if tree.is_file(&real) => Place::File(real),
             Ok(Resolved::Inside(_) | Resolved::Missing) => Place::Missing(path),

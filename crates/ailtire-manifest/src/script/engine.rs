@@ -326,6 +326,10 @@ fn failure_of(ctx: &Ctx<'_>, stage: Stage, shared: &Shared) -> Failure {
         error => return Failure::new(FailureKind::Export, error.to_string()),
     }
     let mut thrown = Thrown::take(ctx);
+    // A getter of the exception may be what does not end.
+    if shared.timed_out.get() {
+        return FailureKind::Time.into();
+    }
     let kind = thrown.kind(place.as_deref());
     if let Some((_, place)) =
         shared.json_failure.take().filter(|(message, _)| *message == thrown.message)

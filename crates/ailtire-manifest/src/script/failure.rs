@@ -224,7 +224,10 @@ impl Frame {
     fn unwrap(&mut self) {
         let shift = u32::try_from(WRAPPER.len()).unwrap_or(0);
         if self.line == 1 && !self.file.ends_with(".json") {
-            self.column = self.column.and_then(|column| column.checked_sub(shift));
+            self.column = self
+                .column
+                .and_then(|column| column.checked_sub(shift))
+                .filter(|column| *column > 0);
         }
     }
 

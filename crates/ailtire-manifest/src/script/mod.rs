@@ -19,6 +19,7 @@ pub(crate) use trace::Input;
 use crate::cache::{EvaluationCache, Outcome, Record};
 use crate::locate::annotate;
 use crate::options::{Limits, LoadOptions};
+use crate::secret::suggests_secret;
 use crate::value::Node;
 use engine::{Job, Ran, Request, THREAD_STACK};
 use failure::{Failure, FailureKind, console_note};
@@ -84,7 +85,11 @@ impl<'load> Evaluator<'load> {
             Ok(main) => self.evaluate_module(path, main, &mut trace),
             Err(message) => (unreadable(path, message), Vec::new(), false, true),
         };
-        if is_certain && !trace.uncertain {
+        // Its result may hold the value, which belongs in no file.
+        let saw_secret = variables
+            .iter()
+            .any(|name| suggests_secret(name) && self.environment.contains_key(name));
+        if is_certain && !trace.uncertain && !saw_secret {
             let record = Record {
                 inputs: trace.inputs,
                 variables: variables

@@ -151,19 +151,22 @@
   const cycle = (data) => {
     const open = new Set();
     const closed = new Set();
-    const walk = (value, keys) => {
+    const keys = [];
+    const walk = (value) => {
       if (typeof value !== 'object' || value === null || closed.has(value)) return '';
       if (open.has(value)) return keys.join('.') || 'module.exports';
       open.add(value);
       for (const key of Object.keys(value)) {
-        const found = walk(value[key], [...keys, key]);
+        keys.push(key);
+        const found = walk(value[key]);
+        keys.pop();
         if (found) return found;
       }
       open.delete(value);
       closed.add(value);
       return '';
     };
-    return walk(data, []);
+    return walk(data);
   };
 
   return (path, text, parameters) => {

@@ -4,6 +4,7 @@ use ailtire_tree::{Digest, EntryKind, Resolved, Tree, join};
 use serde::{Deserialize, Serialize};
 
 use super::engine::VIRTUAL_ROOT;
+use crate::resolve::resolve;
 
 /// One question that an evaluation asked of the source tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +33,7 @@ impl Input {
         let Answer::File(digest) = &self.answer else { return self.holds_without_file(tree) };
         let path = match &self.resolved {
             None => &self.path,
-            Some(resolved) => match tree.resolve(&self.path) {
+            Some(resolved) => match resolve(tree, &self.path) {
                 Ok(Resolved::Inside(path)) if path == *resolved => resolved,
                 _ => return false,
             },
@@ -44,7 +45,7 @@ impl Input {
     }
 
     fn holds_without_file(&self, tree: &Tree) -> bool {
-        match tree.resolve(&self.path) {
+        match resolve(tree, &self.path) {
             Ok(Resolved::Inside(path)) => self.answer == Answer::NoFile && !tree.is_file(&path),
             Ok(Resolved::Missing) => self.answer == Answer::NoFile,
             Ok(Resolved::Outside(_)) => self.answer == Answer::Outside,
@@ -111,7 +112,7 @@ impl<'tree> Trace<'tree> {
     }
 
     fn probe(&mut self, path: &str) -> Probe {
-        let real = match self.tree.resolve(path) {
+        let real = match resolve(self.tree, path) {
             Ok(Resolved::Inside(real)) => real,
             Ok(Resolved::Missing) => return self.note(path, None, Answer::NoFile, Probe::NoFile),
             Ok(Resolved::Outside(_)) => {

@@ -1,15 +1,64 @@
-//! What one pass did, out of its events.
+//! One run of `ailtire-build build`, and what it did, out of its events.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
-use ailtire_events::{BuildFailure, EventKind, Severity};
+use ailtire_events::{BuildFailure, Event, EventKind, Severity};
 
 use crate::{Outcome, table};
 
+/// What is built, with what, and where.
+#[derive(Debug)]
+pub(crate) struct Build {
+    /// The command.
+    pub(crate) program: PathBuf,
+    /// The application's root.
+    pub(crate) application: PathBuf,
+    /// The engine, as `DOCKER_HOST` has it.
+    pub(crate) host: String,
+    /// `--env` arguments.
+    pub(crate) variables: Vec<String>,
+}
+
+impl Build {
+    /// Builds the application; a build that fails gives a pass as well, with its exit status.
+    ///
+    /// # Errors
+    /// The command can't be run, or prints what is no event.
+    pub(crate) fn run(&self, title: &str) -> Outcome<(Pass, ExitStatus)> {
+        let mut command = Command::new(&self.program);
+        command.arg("build").arg("--app").arg(&self.application);
+        command.args(["--message-format", "json", "--progress", "quiet"]);
+        for variable in &self.variables {
+            command.args(["--env", variable]);
+        }
+        command.env("DOCKER_HOST", &self.host).stdin(Stdio::null()).stdout(Stdio::piped());
+        let begin = Instant::now();
+        let mut child = command.spawn()?;
+        let mut pass = Pass::new(title);
+        if let Some(output) = child.stdout.take() {
+            for line in BufReader::new(output).lines() {
+                pass.add(parse(&line?)?);
+            }
+        }
+        let status = child.wait()?;
+        pass.time = begin.elapsed();
+        Ok((pass, status))
+    }
+}
+
+fn parse(line: &str) -> Outcome<EventKind> {
+    let event: Event = serde_json::from_str(line)
+        .map_err(|error| format!("`ailtire-build` printed what is no event: {error}: {line}"))?;
+    Ok(event.kind)
+}
+
 /// One run of `ailtire-build build`.
 #[derive(Debug)]
-pub(super) struct Pass {
+pub(crate) struct Pass {
     title: String,
     images: BTreeMap<String, Image>,
     /// Images in the order in which they were spoken of.
@@ -33,8 +82,7 @@ const BUILT: &str = "built";
 const FRESH: &str = "fresh";
 
 impl Pass {
-    /// A pass of which nothing is known yet.
-    pub(super) fn new(title: &str) -> Self {
+    fn new(title: &str) -> Self {
         Self {
             title: title.to_owned(),
             images: BTreeMap::new(),
@@ -46,7 +94,7 @@ impl Pass {
     }
 
     /// Takes one event.
-    pub(super) fn add(&mut self, event: EventKind) {
+    fn add(&mut self, event: EventKind) {
         match event {
             EventKind::ImageFresh { image, .. } => self.image(image).result = FRESH,
             EventKind::ImageTagged { image, .. } => self.image(image).result = "tagged",
@@ -74,40 +122,40 @@ impl Pass {
         }
     }
 
-    /// Says how long the whole pass took, with the start of the program.
-    pub(super) fn finish(&mut self, time: Duration) {
-        self.time = time;
+    /// How long the whole pass took, with the start of the program.
+    pub(crate) fn time(&self) -> Duration {
+        self.time
     }
 
-    pub(super) fn images(&self) -> usize {
+    pub(crate) fn images(&self) -> usize {
         self.images.len()
     }
 
-    pub(super) fn built(&self) -> usize {
+    pub(crate) fn built(&self) -> usize {
         self.images.values().filter(|image| image.result == BUILT).count()
     }
 
-    pub(super) fn fresh(&self) -> usize {
+    pub(crate) fn fresh(&self) -> usize {
         self.images.values().filter(|image| image.result == FRESH).count()
     }
 
-    pub(super) fn bytes_sent(&self) -> u64 {
+    pub(crate) fn bytes_sent(&self) -> u64 {
         self.bytes_sent
     }
 
     /// Whether an image was built; `name` is its reference without a tag.
-    pub(super) fn has_built(&self, name: &str) -> bool {
+    pub(crate) fn has_built(&self, name: &str) -> bool {
         let same = |reference: &str| reference.split(':').next() == Some(name);
         self.images.iter().any(|(reference, image)| same(reference) && image.result == BUILT)
     }
 
     /// An error unless `held`; `what` is what the pass is there to show.
-    pub(super) fn expect(&self, held: bool, what: &str) -> Outcome {
+    pub(crate) fn expect(&self, held: bool, what: &str) -> Outcome {
         if held { Ok(()) } else { Err(format!("not as expected: `{}` {what}", self.title).into()) }
     }
 
     /// The report.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = vec![String::new(), self.title.clone(), String::new()];
         let heads = ["image", "", "time", "sent", "because"];
         lines.extend(table::plain(&heads, &self.rows()).into_iter().map(|row| format!("  {row}")));
@@ -178,7 +226,7 @@ mod tests {
         pass.add(EventKind::ImageFresh { image: "app-web:latest".into(), image_id: "i".into() });
         let summary = Summary { bytes_sent: 2100, ..Summary::default() };
         pass.add(EventKind::RunFinished { summary });
-        pass.finish(Duration::from_millis(500));
+        pass.time = Duration::from_millis(500);
         assert_eq!(
             pass.lines(),
             [
