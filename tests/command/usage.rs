@@ -55,7 +55,7 @@ hint: variables are written `--env KEY=VALUE`
 exit 2
 -- stdout
 -- stderr
-error: `--env =x` has no name before the `=`
+error: `--env` has no name before the `=`
 hint: write `--env KEY=VALUE`, or `--env NAME` for an environment
 
 "#]]);
@@ -167,6 +167,28 @@ exit 0
     let run = application.run(&["clean", "--images"]);
     assert_eq!(run.code, Some(3), "removing images needs an engine: {run}");
     assert_eq!(application.run(&["clean", "-q"]).to_string(), "exit 0\n-- stdout\n-- stderr\n");
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_another_run() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let application = TestApplication::shop();
+        let state = ailtire_fingerprint::StateDirectory::of(application.root());
+        let other_run = state.lock(|_| {}).unwrap();
+        let mut command = application.command(&["build"]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut error = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        error.read_line(&mut line).unwrap();
+        assert!(line.starts_with("    Blocking waiting for another run"), "{line}");
+        let kill =
+            std::process::Command::new("kill").args([signal, &child.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        error.read_to_string(&mut line).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{line}");
+        assert!(line.contains("error: cancelled"), "{line}");
+        drop(other_run);
+    }
 }
 
 #[test]
