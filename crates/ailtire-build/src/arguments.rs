@@ -159,7 +159,7 @@ fn split_environment(
     for value in values {
         match value.split_once('=') {
             Some(("", _)) => {
-                return Err(Failure::usage(format!("`--env {value}` has no name before the `=`"))
+                return Err(Failure::usage("`--env` has no name before the `=`")
                     .hint("write `--env KEY=VALUE`, or `--env NAME` for an environment"));
             }
             Some((key, value)) => {

@@ -106,9 +106,8 @@ impl From<Error> for Failure {
             Error::Engine(error) => error.into(),
             Error::State(_) => Self::new(exit::IO, message)
                 .hint("the state may be deleted at any time; it must be writable to build"),
-            Error::Io { action: "open", .. } => {
-                Self::new(exit::IO, message).hint("`--app` names the directory of an application")
-            }
+            Error::Io { action: "open", .. } => Self::new(exit::UNUSABLE, message)
+                .hint("`--app` names the directory of an application"),
             Error::Io { .. } => Self::new(exit::IO, message),
         }
     }

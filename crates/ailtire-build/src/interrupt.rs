@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use ailtire::CancellationToken;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -10,6 +11,9 @@ use crate::error::Failure;
 use crate::exit;
 use crate::printer::Reporter;
 use crate::printer::style::{NOTICE, status};
+
+/// How long the message about a signal may take before the signal is obeyed without it.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Whether and by what the run was cancelled.
 #[derive(Debug, Clone)]
@@ -62,7 +66,12 @@ impl Interrupt {
     async fn watch(self, mut interrupts: Signal, mut terminations: Signal, to: Arc<Reporter>) {
         let code = next(&mut interrupts, &mut terminations).await;
         self.code.store(code, Ordering::Relaxed);
-        to.say(&status("Cancelling", NOTICE, "running builds (again to end at once)"));
+        let told = Arc::clone(&to);
+        let telling = tokio::task::spawn_blocking(move || {
+            told.say(&status("Cancelling", NOTICE, "running builds (again to end at once)"));
+        });
+        // Whoever does not read what is written must not keep the run from being cancelled.
+        let _ = tokio::time::timeout(PATIENCE, telling).await;
         self.token.cancel();
         let code = next(&mut interrupts, &mut terminations).await;
         to.finish();

@@ -114,7 +114,7 @@ async fn build(
     let engine = interrupt.or_cancelled(engine).await?.map_err(gave_up)??;
     let outcome = application.build(&options, &engine, &**reporter, interrupt.token()).await?;
     if arguments.dry_run {
-        tell_dry_run(&outcome, reporter);
+        tell_dry_run(&outcome, arguments.message_format, reporter);
         return Ok(exit::DONE);
     }
     if let Some(file) = &arguments.metadata_file {
@@ -148,8 +148,13 @@ fn gave_up(error: tokio::task::JoinError) -> Failure {
     Failure::io("finish", "a part of the work", &std::io::Error::other(error))
 }
 
-fn tell_dry_run(outcome: &Outcome, reporter: &Reporter) {
+/// The end of a dry run, for programs in the form that every run ends with.
+fn tell_dry_run(outcome: &Outcome, format: MessageFormat, reporter: &Reporter) {
     let summary = &outcome.summary;
+    if format == MessageFormat::Json {
+        reporter.emit(EventKind::RunFinished { summary: *summary });
+        return;
+    }
     let time = milliseconds(reporter.elapsed());
     let text = format!(
         "dry run: {} to bring up to date, {} fresh in {time}",

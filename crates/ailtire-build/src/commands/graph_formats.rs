@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::graph::Graph;
 use crate::printer::style::{FAINT, STRONG, styled};
+use crate::printer::words::printable;
 
 impl Graph {
     fn children(&self, parent: Option<usize>) -> impl Iterator<Item = usize> + '_ {
@@ -84,7 +85,7 @@ fn package_as_dot(graph: &Graph, index: usize, depth: usize, out: &mut String) {
 
 /// A string of Graphviz' language; a backslash would begin one of its escapes.
 fn dot_quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " "))
+    format!("\"{}\"", printable(text).replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// A flow chart in Mermaid's language; packages are subgraphs.
@@ -115,12 +116,11 @@ fn package_as_mermaid(graph: &Graph, index: usize, depth: usize, out: &mut Strin
 
 /// A label of Mermaid's language, which knows HTML-like entities and no backslash.
 fn mermaid_quoted(text: &str) -> String {
-    let escaped = text
+    let escaped = printable(text)
         .replace('#', "#35;")
         .replace('"', "#quot;")
         .replace('<', "#lt;")
-        .replace('>', "#gt;")
-        .replace('\n', " ");
+        .replace('>', "#gt;");
     format!("\"{escaped}\"")
 }
 
@@ -202,6 +202,12 @@ flowchart LR
 
 "##]]
         );
+    }
+
+    #[test]
+    fn control_characters_are_spelled_out() {
+        assert_eq!(dot_quoted("a\n\u{1b}b"), r#""a\\n\\u{1b}b""#);
+        assert_eq!(mermaid_quoted("a\n<\u{1b}>"), r#""a\n#lt;\u{1b}#gt;""#);
     }
 
     #[test]

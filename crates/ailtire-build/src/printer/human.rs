@@ -59,7 +59,7 @@ impl Human {
                 let text = format!("waiting for another run in this application: {holder}");
                 status("Blocking", BUSY, &text)
             }
-            EventKind::PlanReady { images, dirty } => self.plan(images - dirty),
+            EventKind::PlanReady { images, dirty } => self.plan(images.saturating_sub(*dirty)),
             EventKind::ImageFresh { image, .. } => self.fresh(image),
             EventKind::ImageDirty { image, reasons } => self.dirty(image, reasons),
             EventKind::ImageTagged { image, references } => {

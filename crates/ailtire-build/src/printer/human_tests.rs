@@ -14,7 +14,12 @@ fn added(path: &str) -> DirtyReason {
     DirtyReason::Entry { path: path.into(), source: None, change: ailtire_events::Change::Added }
 }
 
+/// A run of four images: one is fresh, one built, one tagged, one turns out to be fresh.
 fn a_run() -> Vec<EventKind> {
+    [the_plan(), the_builds()].concat()
+}
+
+fn the_plan() -> Vec<EventKind> {
     vec![
         EventKind::WaitingForLock { holder: "process 12 (build)".into() },
         EventKind::PlanReady { images: 4, dirty: 3 },
@@ -29,6 +34,11 @@ fn a_run() -> Vec<EventKind> {
             reasons: vec![DirtyReason::BaseDirty { reference: "web:latest".into() }],
         },
         EventKind::Pulling { reference: "debian:bookworm".into() },
+    ]
+}
+
+fn the_builds() -> Vec<EventKind> {
+    vec![
         EventKind::BuildStarted { image: "web:latest".into() },
         EventKind::BuildStep {
             image: "web:latest".into(),

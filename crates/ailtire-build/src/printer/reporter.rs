@@ -89,9 +89,11 @@ impl Reporter {
         }
     }
 
-    /// Takes the bars from the terminal: what follows is written by others.
+    /// Takes the bars from the terminal, unless something is being written just now: never waits.
     pub(crate) fn finish(&self) {
-        if let Some(bars) = &mut self.shown().bars {
+        if let Ok(mut shown) = self.shown.try_lock()
+            && let Some(bars) = &mut shown.bars
+        {
             bars.remove_all();
         }
     }

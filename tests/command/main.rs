@@ -1,0 +1,9 @@
+//! Tests of the command that need no engine: what it prints, where, and its exit code.
+
+#![allow(clippy::disallowed_methods, reason = "files of a test need not be written atomically")]
+#![allow(clippy::needless_raw_string_hashes, reason = "snapbox writes them so")]
+
+mod findings;
+mod looking;
+mod support;
+mod usage;

@@ -1,0 +1,155 @@
+//! An application in a temporary directory, and the real command without any engine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ailtire::{Access, Application, OpenOptions, PlanOptions, Record};
+use snapbox::IntoData;
+use tempfile::TempDir;
+
+/// Where no engine is.
+pub const HOST: &str = "unix:///nowhere/docker.sock";
+
+/// An application in a directory of its own.
+pub struct TestApplication {
+    directory: TempDir,
+}
+
+impl TestApplication {
+    /// An application with these files.
+    pub fn new(files: &[(&str, &str)]) -> Self {
+        let application = Self { directory: TempDir::new().unwrap() };
+        for (path, content) in files {
+            application.put(path, content);
+        }
+        application
+    }
+
+    /// A shop: a base image, and a web image on it in a package of its own.
+    pub fn shop() -> Self {
+        Self::new(&[
+            ("api/index.js", "module.exports = { name: 'My App' };\n"),
+            ("deploy/build.js", "module.exports = {\n  base: { dir: 'base' },\n};\n"),
+            ("deploy/base/Dockerfile", "FROM scratch\nCOPY . /\n"),
+            ("deploy/base/settings.json", "{}\n"),
+            ("api/Shop/index.js", "module.exports = { name: 'Shop', shortname: 'sShop' };\n"),
+            (
+                "api/Shop/deploy/build.js",
+                "module.exports = {\n  web: { dir: 'web', tag: 'shop-web' },\n};\n",
+            ),
+            ("api/Shop/deploy/web/Dockerfile", "FROM myapp-base\nCOPY . /\n"),
+            ("api/Shop/deploy/web/server.js", "serve();\n"),
+            ("api/Shop/deploy/web/.env", "TOKEN=1\n"),
+            ("api/Shop/deploy/web/node_modules/a/index.js", "\n"),
+        ])
+    }
+
+    pub fn root(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.root().join(path)
+    }
+
+    pub fn put(&self, path: &str, content: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    /// The command, ready to run in the application, where no engine answers.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ailtire-build"));
+        command.args(arguments).current_dir(self.root());
+        for name in ["DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_BUILDKIT"] {
+            command.env_remove(name);
+        }
+        for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"] {
+            command.env_remove(name);
+        }
+        command.env("DOCKER_CONFIG", self.path(".docker")).env("DOCKER_HOST", HOST);
+        command
+    }
+
+    /// Runs the command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        self.finish(self.command(arguments))
+    }
+
+    /// Runs `command` to its end.
+    pub fn finish(&self, mut command: Command) -> Run {
+        Run::of(command.output().unwrap(), self.root())
+    }
+
+    /// Records every image as built from what is there now, as if an engine had confirmed it.
+    pub fn record_all(&self) {
+        let options = OpenOptions {
+            directory: self.root().to_owned(),
+            access: Access::Write,
+            ..OpenOptions::default()
+        };
+        let application = Application::open(&options, &ailtire_events::NullSink).unwrap();
+        let records = application.state().records(HOST).unwrap();
+        let images = (0..application.definitions().images.len()).collect();
+        let options = PlanOptions { images, ..PlanOptions::default() };
+        let plan = application.plan(&options, &records, None).unwrap();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+        let id = |reference: &str| format!("sha256:id-of-{}", reference.replace(":latest", ""));
+        for image in &plan.images {
+            let bases = image.bases.iter().map(|base| {
+                serde_json::json!({ "reference": base.reference, "image_id": id(&base.reference) })
+            });
+            let record = serde_json::json!({
+                "format": 1,
+                "references": image.settings.references,
+                "key": image.key,
+                "fingerprint": image.fingerprint,
+                "bases": bases.collect::<Vec<_>>(),
+                "image_id": id(&image.reference),
+                "built_at": now,
+            });
+            records.update(serde_json::from_value::<Record>(record).unwrap()).unwrap();
+        }
+    }
+}
+
+/// What a run of the command came to; the application's directory is written as `[ROOT]`.
+pub struct Run {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Run {
+    fn of(output: Output, root: &Path) -> Self {
+        let root = fs::canonicalize(root).unwrap();
+        let text =
+            |bytes| String::from_utf8(bytes).unwrap().replace(root.to_str().unwrap(), "[ROOT]");
+        Self {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
+    /// Standard output as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self}"))
+    }
+
+    /// Compares code, standard output and standard error with a snapshot.
+    #[track_caller]
+    pub fn is(&self, expected: impl IntoData) {
+        snapbox::assert_data_eq!(self.to_string(), expected);
+    }
+}
+
+impl std::fmt::Display for Run {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let code = self.code.map_or("by a signal".to_owned(), |code| code.to_string());
+        write!(formatter, "exit {code}\n-- stdout\n{}-- stderr\n{}", self.stdout, self.stderr)
+    }
+}
