@@ -255,7 +255,7 @@ fn a_file_of_no_context() {
 #[test]
 fn touching_a_file() {
     let touch = |app: &TestApplication| {
-        let time = SystemTime::now() + Duration::from_secs(60);
+        let time = SystemTime::now() + Duration::from_mins(1);
         let file = File::options().write(true).open(app.path("deploy/web/src/a/one.txt"));
         file.unwrap().set_times(FileTimes::new().set_modified(time)).unwrap();
     };

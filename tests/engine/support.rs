@@ -13,31 +13,31 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The private engine's address.
-pub fn host() -> String {
+pub(crate) fn host() -> String {
     std::env::var("AILTIRE_TEST_DOCKER_HOST")
         .expect("these tests need a private engine: run them with `cargo xtask test`")
 }
 
 /// A client of the private engine.
-pub fn client() -> Client {
+pub(crate) fn client() -> Client {
     Client::new(host().strip_prefix("unix://").expect("the private engine has a Unix socket"))
 }
 
 /// A name that no other test, and no other run, uses.
-pub fn unique_name() -> String {
+pub(crate) fn unique_name() -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     format!("t{}x{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// An application of its own name in a directory of its own. Its images go when it goes.
-pub struct TestApplication {
-    pub name: String,
+pub(crate) struct TestApplication {
+    pub(crate) name: String,
     directory: TempDir,
 }
 
 impl TestApplication {
     /// An application with these files; `api/index.js` names it.
-    pub fn new(files: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         let application = Self::bare(unique_name());
         let index = format!("module.exports = {{ name: '{}' }};\n", application.name);
         application.put("api/index.js", &index);
@@ -53,32 +53,32 @@ impl TestApplication {
 
     /// A copy of the source tree in another directory, as a fresh clone is: without state, with
     /// other time stamps.
-    pub fn cloned(&self) -> Self {
+    pub(crate) fn cloned(&self) -> Self {
         let clone = Self::bare(self.name.clone());
         copy_tree(self.root(), clone.root());
         clone
     }
 
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         self.directory.path()
     }
 
-    pub fn path(&self, path: &str) -> PathBuf {
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.root().join(path)
     }
 
-    pub fn put(&self, path: &str, content: &str) {
+    pub(crate) fn put(&self, path: &str, content: &str) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     }
 
-    pub fn set_mode(&self, path: &str, mode: u32) {
+    pub(crate) fn set_mode(&self, path: &str, mode: u32) {
         fs::set_permissions(self.path(path), fs::Permissions::from_mode(mode)).unwrap();
     }
 
     /// The command, ready to run on this application and the private engine.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ailtire-build"));
         command
             .args(arguments)
@@ -92,24 +92,24 @@ impl TestApplication {
     }
 
     /// Runs the command to its end.
-    pub fn run(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         Run::of(self.command(arguments).output().unwrap())
     }
 
     /// Builds, with events.
-    pub fn build(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn build(&self, arguments: &[&str]) -> Run {
         self.run(&[&["build", "--message-format", "json"], arguments].concat())
     }
 
     /// Builds and expects it to go well.
-    pub fn built(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn built(&self, arguments: &[&str]) -> Run {
         let run = self.build(arguments);
         assert_eq!(run.code, Some(0), "{run}");
         run
     }
 
     /// The reference of the image that the top package calls `image`.
-    pub fn reference(&self, image: &str) -> String {
+    pub(crate) fn reference(&self, image: &str) -> String {
         format!("{}-{image}:latest", self.name)
     }
 }
@@ -137,7 +137,8 @@ fn copy_tree(from: &Path, to: &Path) {
         let kind = entry.file_type().unwrap();
         if entry.file_name() == ".ailtire" {
             continue;
-        } else if kind.is_dir() {
+        }
+        if kind.is_dir() {
             fs::create_dir_all(&target).unwrap();
             copy_tree(&entry.path(), &target);
         } else if kind.is_symlink() {
@@ -149,11 +150,11 @@ fn copy_tree(from: &Path, to: &Path) {
 }
 
 /// What a run of the command came to.
-pub struct Run {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-    pub events: Vec<Value>,
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) events: Vec<Value>,
 }
 
 impl std::fmt::Display for Run {
@@ -163,7 +164,7 @@ impl std::fmt::Display for Run {
 }
 
 impl Run {
-    pub fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         let stdout = String::from_utf8(output.stdout).unwrap();
         let events = stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         let stderr = String::from_utf8(output.stderr).unwrap();
@@ -171,12 +172,12 @@ impl Run {
     }
 
     /// Every event with this `reason`.
-    pub fn events(&self, reason: &str) -> Vec<&Value> {
+    pub(crate) fn events(&self, reason: &str) -> Vec<&Value> {
         self.events.iter().filter(|event| event["reason"] == reason).collect()
     }
 
     /// The images named by events with this `reason`, without application name and tag.
-    pub fn images(&self, reason: &str) -> BTreeSet<String> {
+    pub(crate) fn images(&self, reason: &str) -> BTreeSet<String> {
         let name = |event: &&Value| {
             let image = event["image"].as_str().unwrap();
             let image = image.split_once('-').map_or(image, |(_, rest)| rest);
@@ -186,12 +187,12 @@ impl Run {
     }
 
     /// The images that were built.
-    pub fn built(&self) -> Vec<String> {
+    pub(crate) fn built(&self) -> Vec<String> {
         self.images("build-finished").into_iter().collect()
     }
 
     /// Kinds of the reasons why `image` was dirty.
-    pub fn reasons(&self, reference: &str) -> Vec<String> {
+    pub(crate) fn reasons(&self, reference: &str) -> Vec<String> {
         let dirty = self.events("image-dirty");
         let event = dirty.iter().find(|event| event["image"] == reference);
         let reasons = event.and_then(|event| event["reasons"].as_array());
@@ -200,41 +201,41 @@ impl Run {
     }
 
     /// The counts at the end.
-    pub fn summary(&self) -> &Value {
+    pub(crate) fn summary(&self) -> &Value {
         &self.events("run-finished").last().unwrap_or_else(|| panic!("no end: {self}"))["summary"]
     }
 }
 
 /// Configuration and files of an image: all that can be the same in two builds of the same inputs
 /// (the times of directories that `COPY` makes can't).
-pub fn identity(reference: &str) -> (Value, TarFiles) {
+pub(crate) fn identity(reference: &str) -> (Value, TarFiles) {
     (inspect_all(reference)["Config"].clone(), image_files(reference))
 }
 
 /// Everything that the engine says of an image.
-pub fn inspect_all(reference: &str) -> Value {
+pub(crate) fn inspect_all(reference: &str) -> Value {
     let response = client().get(&format!("/images/{reference}/json")).unwrap();
     assert_eq!(response.status, 200, "{reference}: {}", String::from_utf8_lossy(&response.body));
     serde_json::from_slice(&response.body).unwrap()
 }
 
 /// The id under which the engine has `reference`.
-pub fn image_id(reference: &str) -> String {
+pub(crate) fn image_id(reference: &str) -> String {
     inspect_all(reference)["Id"].as_str().unwrap().to_owned()
 }
 
 /// One file of an image or of a context: kind, mode, content or link target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TarFile {
-    pub kind: char,
-    pub mode: u32,
-    pub content: Vec<u8>,
+pub(crate) struct TarFile {
+    pub(crate) kind: char,
+    pub(crate) mode: u32,
+    pub(crate) content: Vec<u8>,
 }
 
-pub type TarFiles = BTreeMap<String, TarFile>;
+pub(crate) type TarFiles = BTreeMap<String, TarFile>;
 
 /// The entries of a tar archive.
-pub fn tar_files(bytes: &[u8]) -> TarFiles {
+pub(crate) fn tar_files(bytes: &[u8]) -> TarFiles {
     let mut files = TarFiles::new();
     for entry in tar::Archive::new(bytes).entries().unwrap() {
         let mut entry = entry.unwrap();
@@ -259,7 +260,7 @@ pub fn tar_files(bytes: &[u8]) -> TarFiles {
 }
 
 /// The files of an image that has no deletions in its layers.
-pub fn image_files(reference: &str) -> TarFiles {
+pub(crate) fn image_files(reference: &str) -> TarFiles {
     let response = client().get(&format!("/images/{reference}/get")).unwrap();
     assert_eq!(response.status, 200);
     let saved = tar_files_of_save(&response.body);

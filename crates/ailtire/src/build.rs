@@ -19,6 +19,7 @@ use crate::{Application, Error};
 
 /// How to build.
 #[derive(Debug, Clone, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent switches of a command line")]
 pub struct BuildOptions {
     /// What to build.
     pub plan: PlanOptions,

@@ -130,13 +130,14 @@ impl Application {
         let positions: HashMap<usize, usize> =
             order.iter().enumerate().map(|(position, &image)| (image, position)).collect();
         let planner = Planner { application: self, graph: &graph, store, positions };
-        let mut plan = Plan { images: Vec::with_capacity(order.len()), diagnostics: Vec::new() };
+        let mut images = Vec::with_capacity(order.len());
+        let mut diagnostics = Vec::new();
         for mut draft in drafts.into_iter().flatten() {
-            plan.diagnostics.append(&mut draft.diagnostics);
-            let planned = planner.decide(draft, &plan.images);
-            plan.images.push(planned);
+            diagnostics.append(&mut draft.diagnostics);
+            let image = planner.decide(draft, &images)?;
+            images.push(image);
         }
-        Ok(plan)
+        Ok(Plan { images, diagnostics })
     }
 
     /// Everything about an image that does not depend on other images.
@@ -148,9 +149,7 @@ impl Application {
         records: &Records,
     ) -> Result<Draft, Vec<Diagnostic>> {
         let definition = &self.definitions.images[index];
-        let dockerfile = graph.dockerfiles[index].clone()?;
-        let context =
-            ailtire_context::assemble_with(&self.tree, &self.definitions, definition, dockerfile)?;
+        let mut context = self.assemble(index, graph)?;
         let settings = settings_of(&self.definitions, definition, &options.platforms);
         let inputs = ImageInputs { context: &context, settings: &settings };
         let key = inputs.key();
@@ -174,8 +173,23 @@ impl Application {
             reasons.insert(0, DirtyReason::Forced);
         }
         let size = (context.entries.len(), context.total_bytes());
-        let diagnostics = context.diagnostics.clone();
+        let diagnostics = std::mem::take(&mut context.diagnostics);
+        // Most images are fresh in most runs, and a thousand contexts take memory: one that turns
+        // out to be needed all the same is put together once more, from what the tree knows.
+        let context = (!reasons.is_empty()).then_some(context);
         Ok(Draft { index, key, record, settings, reasons, diagnostics, size, context })
+    }
+
+    fn assemble(&self, index: usize, graph: &ImageGraph) -> Result<BuildContext, Vec<Diagnostic>> {
+        let definition = &self.definitions.images[index];
+        let mut dockerfile = graph.dockerfiles[index].clone()?;
+        // `ONBUILD ARG` of a base declares arguments in what is built on it.
+        for base in graph.needed_by(index) {
+            if let Ok(base) = &graph.dockerfiles[base] {
+                dockerfile.declared_arguments.extend(base.declared_arguments.iter().cloned());
+            }
+        }
+        ailtire_context::assemble_with(&self.tree, &self.definitions, definition, dockerfile)
     }
 }
 
@@ -187,7 +201,7 @@ struct Draft {
     reasons: Vec<DirtyReason>,
     diagnostics: Vec<Diagnostic>,
     size: (usize, u64),
-    context: BuildContext,
+    context: Option<BuildContext>,
 }
 
 /// Decides about one image after the other, each after those that it needs.
@@ -199,7 +213,11 @@ struct Planner<'run> {
 }
 
 impl Planner<'_> {
-    fn decide(&self, draft: Draft, earlier: &[PlannedImage]) -> PlannedImage {
+    fn decide(
+        &self,
+        draft: Draft,
+        earlier: &[PlannedImage],
+    ) -> Result<PlannedImage, Vec<Diagnostic>> {
         let definition = &self.application.definitions.images[draft.index];
         let bases = self.bases(&draft);
         let mut reasons = draft.reasons;
@@ -221,8 +239,12 @@ impl Planner<'_> {
         let identities: Vec<_> =
             bases.iter().map(|base| (base.reference.clone(), identity(base, earlier))).collect();
         let fingerprint = fingerprint(draft.key, &draft.settings.references, &identities);
-        let keep = matches!(action, Action::Build(_));
-        PlannedImage {
+        let context = match (&action, draft.context) {
+            (Action::Build(_), Some(context)) => Some(context),
+            (Action::Build(_), None) => Some(self.application.assemble(draft.index, self.graph)?),
+            _ => None,
+        };
+        Ok(PlannedImage {
             definition: draft.index,
             reference: definition.reference().to_owned(),
             action,
@@ -232,12 +254,13 @@ impl Planner<'_> {
             record: draft.record,
             settings: draft.settings,
             context_size: draft.size,
-            context: keep.then(|| Arc::new(draft.context)),
-        }
+            context: context.map(Arc::new),
+        })
     }
 
     fn bases(&self, draft: &Draft) -> Vec<PlannedBase> {
-        let bases = draft.context.dockerfile.bases.iter();
+        let dockerfile = self.graph.dockerfiles[draft.index].as_ref();
+        let bases = dockerfile.map_or(&[][..], |dockerfile| &dockerfile.bases).iter();
         bases
             .map(|base| {
                 let image = self.graph.builder(&base.reference);

@@ -158,14 +158,12 @@ mod tests {
             runtime.block_on(schedule(dependencies, limits, &CancellationToken::new(), |job| {
                 let (order, running, most) = (&order, &running, &most);
                 async move {
-                    let now = {
+                    {
                         let mut running = running.lock().unwrap();
                         *running += 1;
-                        *running
-                    };
-                    let mut highest = most.lock().unwrap();
-                    *highest = now.max(*highest);
-                    drop(highest);
+                        let mut highest = most.lock().unwrap();
+                        *highest = (*running).max(*highest);
+                    }
                     for _ in 0..job % 4 {
                         tokio::task::yield_now().await;
                     }

@@ -36,13 +36,17 @@ impl Application {
         for selector in &selection.selectors {
             match self.select_one(selector, selection) {
                 Ok(images) => selected.extend(images),
-                Err(error) => errors.push(error),
+                Err(error) => errors.push(*error),
             }
         }
         if errors.is_empty() { Ok(selected.into_iter().collect()) } else { Err(errors) }
     }
 
-    fn select_one(&self, selector: &str, selection: &Selection) -> Result<Vec<usize>, Diagnostic> {
+    fn select_one(
+        &self,
+        selector: &str,
+        selection: &Selection,
+    ) -> Result<Vec<usize>, Box<Diagnostic>> {
         if selector.contains(['*', '?', '[', '{']) {
             return self.select_glob(selector, selection.recursive);
         }
@@ -56,12 +60,16 @@ impl Application {
             Ok(package) => {
                 let below = self.images_of(&[package], selection.recursive);
                 if images.is_empty() && below.is_empty() {
-                    return Err(self.without_images(package, selector, selection.recursive));
+                    return Err(Box::new(self.without_images(
+                        package,
+                        selector,
+                        selection.recursive,
+                    )));
                 }
                 Ok(images.into_iter().chain(below).collect())
             }
             Err(_) if !images.is_empty() => Ok(images),
-            Err(error) => Err(self.unknown(selector, &error)),
+            Err(error) => Err(Box::new(self.unknown(selector, &error))),
         }
     }
 
@@ -118,14 +126,13 @@ impl Application {
         images.filter(|(_, image)| is_selected(image.package)).map(|(index, _)| index).collect()
     }
 
-    fn select_glob(&self, selector: &str, recursive: bool) -> Result<Vec<usize>, Diagnostic> {
+    fn select_glob(&self, selector: &str, recursive: bool) -> Result<Vec<usize>, Box<Diagnostic>> {
         let glob =
             GlobBuilder::new(selector).literal_separator(false).build().map_err(|error| {
-                Diagnostic::error(
-                    "invalid-glob",
-                    format!("`{selector}` is no glob: {}", error.kind()),
-                )
-                .help("`*` stands for any text, `?` for one character, `[ab]` for one of these")
+                let message = format!("`{selector}` is no glob: {}", error.kind());
+                Box::new(Diagnostic::error("invalid-glob", message).help(
+                    "`*` stands for any text, `?` for one character, `[ab]` for one of these",
+                ))
             })?;
         let glob = glob.compile_matcher();
         let packages = self.definitions.packages.iter().enumerate();
@@ -150,8 +157,10 @@ impl Application {
         }
         if selected.is_empty() {
             let message = format!("no package and no image matches `{selector}`");
-            return Err(Diagnostic::error("nothing-selected", message)
-                .help("`ailtire-build graph` lists packages and images"));
+            return Err(Box::new(
+                Diagnostic::error("nothing-selected", message)
+                    .help("`ailtire-build graph` lists packages and images"),
+            ));
         }
         Ok(selected.into_iter().collect())
     }
