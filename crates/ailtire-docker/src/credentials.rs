@@ -2,6 +2,7 @@
 //!
 //! Nothing here implements `Debug`, and no error carries more than a name.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use base64::Engine as _;
@@ -59,7 +60,8 @@ pub(crate) async fn look_up(config: &ConfigFile, registry: &str) -> Option<Crede
     let key = key_of(registry);
     let helper = config.cred_helpers.get(key).or(config.creds_store.as_ref());
     if let Some(helper) = helper.filter(|helper| !helper.is_empty())
-        && let Some(found) = ask_helper(helper, key).await
+        && !helper.contains('/')
+        && let Some(found) = ask_helper(format!("docker-credential-{helper}").as_ref(), key).await
     {
         return Some(found);
     }
@@ -106,11 +108,8 @@ struct HelperAnswer {
     secret: String,
 }
 
-async fn ask_helper(helper: &str, key: &str) -> Option<Credentials> {
-    if helper.contains('/') {
-        return None;
-    }
-    let mut child = Command::new(format!("docker-credential-{helper}"))
+async fn ask_helper(program: &Path, key: &str) -> Option<Credentials> {
+    let mut child = Command::new(program)
         .arg("get")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -168,5 +167,28 @@ mod tests {
         assert_eq!(user_of(&config, "docker.io").await, None);
         let config = self::config(r#"{"credHelpers": {"x.example": "../../bin/sh"}}"#);
         assert_eq!(user_of(&config, "x.example").await, None);
+    }
+
+    #[tokio::test]
+    #[allow(clippy::disallowed_methods)] // Test data has no reader that could see half of it.
+    async fn a_helper_is_asked_by_the_name_of_the_configuration() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let helper = folder.path().join("helper");
+        let answer = |user: &str| {
+            let script = format!(
+                "#!/bin/sh\n[ $1 = get ] && [ $(cat) = host ] && \
+                 echo '{{\"ServerURL\": \"x\", \"Username\": \"{user}\", \"Secret\": \"s\"}}'\n"
+            );
+            std::fs::write(&helper, script).unwrap();
+            std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        answer("me");
+        let found = ask_helper(&helper, "host").await.unwrap();
+        assert!(found.into_user_and_secret() == ("me".to_owned(), "s".to_owned()));
+        assert!(ask_helper(&helper, "other").await.is_none());
+        answer(TOKEN_USER);
+        let found = ask_helper(&helper, "host").await.unwrap();
+        assert!(found.identity_token == "s" && found.user.is_empty());
     }
 }

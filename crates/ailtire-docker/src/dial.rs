@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -169,13 +169,19 @@ impl AsyncWrite for DialedStream {
 struct SshStream {
     input: ChildStdin,
     output: ChildStdout,
+    /// What it writes on standard error.
     complaint: Arc<Mutex<String>>,
+    /// Ends when all of that was read, or soon.
+    listening: Pin<Box<dyn Future<Output = ()> + Send>>,
+    listened: bool,
     // Killed when the stream is dropped.
     _child: Child,
 }
 
 /// More of what `ssh` has to say does not help anybody.
 const COMPLAINT_LIMIT: usize = 2_000;
+/// A master connection of `ssh` may keep standard error open for ever.
+const COMPLAINT_TIME: Duration = Duration::from_secs(1);
 
 impl SshStream {
     fn spawn(program: &Path, target: &SshTarget) -> io::Result<Self> {
@@ -190,7 +196,7 @@ impl SshStream {
         let complaint = Arc::new(Mutex::new(String::new()));
         let kept = Arc::clone(&complaint);
         // Ends with the child, which ends with the stream.
-        tokio::spawn(async move {
+        let reading = tokio::spawn(async move {
             let mut buffer = [0; 1024];
             while let Ok(count @ 1..) = errors.read(&mut buffer).await {
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -199,15 +205,21 @@ impl SshStream {
                 }
             }
         });
-        Ok(Self { input, output, complaint, _child: child })
+        let listening = Box::pin(async move {
+            let _ = tokio::time::timeout(COMPLAINT_TIME, reading).await;
+        });
+        Ok(Self { input, output, complaint, listening, listened: false, _child: child })
     }
 
-    fn explain(&self, error: io::Error) -> io::Error {
-        let complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
-        match complaint.trim() {
-            "" => error,
-            text => io::Error::new(error.kind(), format!("ssh: {text}")),
+    /// What `ssh` said about the end of its streams, once it said all; `None` for nothing.
+    fn poll_complaint(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Error>> {
+        if !self.listened {
+            ready!(self.listening.as_mut().poll(context));
+            self.listened = true;
         }
+        let complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = complaint.trim();
+        Poll::Ready((!text.is_empty()).then(|| io::Error::other(format!("ssh: {text}"))))
     }
 }
 
@@ -235,18 +247,14 @@ impl AsyncRead for SshStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        match Pin::new(&mut self.output).poll_read(context, buffer) {
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.explain(error))),
-            Poll::Ready(Ok(())) if buffer.filled().len() == before && buffer.remaining() > 0 => {
-                let ended = io::Error::from(io::ErrorKind::UnexpectedEof);
-                let explained = self.explain(ended);
-                if explained.get_ref().is_some() {
-                    Poll::Ready(Err(explained))
-                } else {
-                    Poll::Ready(Ok(()))
-                }
-            }
-            other => other,
+        let read = ready!(Pin::new(&mut self.output).poll_read(context, buffer));
+        let ended = buffer.filled().len() == before && buffer.remaining() > 0;
+        if read.is_ok() && !ended {
+            return Poll::Ready(read);
+        }
+        match ready!(self.poll_complaint(context)) {
+            Some(complaint) => Poll::Ready(Err(complaint)),
+            None => Poll::Ready(read),
         }
     }
 }
@@ -257,9 +265,13 @@ impl AsyncWrite for SshStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.input).poll_write(context, bytes) {
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.explain(error))),
-            other => other,
+        let written = ready!(Pin::new(&mut self.input).poll_write(context, bytes));
+        if written.is_ok() {
+            return Poll::Ready(written);
+        }
+        match ready!(self.poll_complaint(context)) {
+            Some(complaint) => Poll::Ready(Err(complaint)),
+            None => Poll::Ready(written),
         }
     }
 

@@ -26,6 +26,8 @@ mod images;
 mod progress;
 mod reference;
 mod secrets;
+#[cfg(test)]
+mod test_data;
 mod tls;
 
 pub use build::{BuildRequest, BuiltImage};

@@ -1,12 +1,9 @@
 //! The engine's side of file sync, played by hand.
 
-use std::collections::BTreeSet;
-
-use ailtire_context::Dockerfile;
-use ailtire_tree::Digest;
 use tokio::sync::mpsc::{Receiver, channel};
 
 use super::*;
+use crate::test_data::{entry, file, request};
 
 /// An engine that receives one directory.
 struct Receiving {
@@ -52,41 +49,6 @@ impl Receiving {
             }
             content.extend(packet.data);
         }
-    }
-}
-
-fn entry(path: &str, mode: u32, content: Content) -> ContextEntry {
-    ContextEntry { path: path.into(), mode, content }
-}
-
-fn file(path: &str, content: &[u8]) -> ContextEntry {
-    let digest = Digest::of(content);
-    entry(path, 0o644, Content::File { source: path.into(), size: content.len() as u64, digest })
-}
-
-fn request(root: &std::path::Path, entries: Vec<ContextEntry>, dockerfile: &str) -> BuildRequest {
-    BuildRequest {
-        image: "image".to_owned(),
-        references: Vec::new(),
-        context: Arc::new(BuildContext {
-            entries,
-            dockerfile: Dockerfile {
-                source: "Dockerfile".to_owned(),
-                text: Arc::from(dockerfile),
-                digest: Digest::of(dockerfile.as_bytes()),
-                bases: Vec::new(),
-                declared_arguments: BTreeSet::new(),
-            },
-            diagnostics: Vec::new(),
-        }),
-        source_root: root.to_owned(),
-        build_arguments: std::collections::BTreeMap::new(),
-        target: None,
-        platforms: Vec::new(),
-        labels: std::collections::BTreeMap::new(),
-        secrets: std::collections::BTreeMap::new(),
-        no_cache: false,
-        context_key: "key".to_owned(),
     }
 }
 

@@ -192,5 +192,5 @@ async fn next(status: &mut Option<Streaming<StatusResponse>>) -> Option<StatusRe
 
 /// Whether the connection broke, as opposed to the engine having answered with an error.
 fn is_broken(status: &Status) -> bool {
-    std::error::Error::source(status).is_some() || status.code() == Code::Unavailable
+    std::error::Error::source(status).is_some()
 }

@@ -157,3 +157,7 @@ impl Write for ChannelWriter {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "tar_body_tests.rs"]
+mod tests;

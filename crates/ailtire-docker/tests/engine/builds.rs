@@ -341,6 +341,10 @@ async fn an_ignore_file_in_the_context_is_a_file_like_any_other() {
     let files = image_files(&built.image_id, "copied").await;
     assert_eq!(files.keys().collect::<Vec<_>>(), [".dockerignore", "Dockerfile", "again", "kept"]);
     assert_eq!(files["again"].content, b"kept\n");
+    let classic = classic_engine().await;
+    let built = project.build(&classic).await.unwrap();
+    let by_classic = image_files(&built.image_id, "copied").await;
+    assert_eq!(by_classic.keys().collect::<Vec<_>>(), files.keys().collect::<Vec<_>>());
     let project = Project::new("FROM scratch\nCOPY .dockerignore /copied/again\n");
     project.write(".dockerignore", "kept\n");
     let built = project.build(&engine).await.unwrap();
@@ -369,5 +373,19 @@ async fn an_engine_that_dies_is_noticed_at_once() {
             matches!(error, EngineError::Unreachable { .. } | EngineError::Lost { .. }),
             "{error:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_to_be_one() {
+    let private = crate::support::PrivateEngine::start_on_small_disk().await;
+    for builder in [BuilderKind::BuildKit, BuilderKind::Classic] {
+        let engine = crate::support::engine_at(&private.host(), builder).await;
+        let project = Project::new(COPY_ALL);
+        project.write("large", vec![7; 60_000_000]);
+        let outcome = project.build(&engine).await;
+        let Err(BuildError::Engine(error)) = outcome else { panic!("{outcome:?}") };
+        assert!(matches!(error, EngineError::NoSpace { .. }), "{error:?}");
+        assert!(error.help().contains("docker builder prune"));
     }
 }

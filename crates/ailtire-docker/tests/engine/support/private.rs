@@ -3,13 +3,17 @@
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A `dockerd` with folders of its own and no network; gone with the value.
 pub(crate) struct PrivateEngine {
     folder: tempfile::TempDir,
     process: Mutex<Option<Child>>,
     arguments: Vec<String>,
+    bridge: String,
 }
+
+static ENGINES: AtomicU32 = AtomicU32::new(0);
 
 impl PrivateEngine {
     pub(crate) async fn start() -> Self {
@@ -18,13 +22,32 @@ impl PrivateEngine {
 
     /// With further arguments for `dockerd`.
     pub(crate) async fn start_with(arguments: &[String]) -> Self {
-        let engine = Self {
+        let engine = Self::prepare(arguments);
+        engine.revive().await;
+        engine
+    }
+
+    /// With 50 MB for all its data.
+    pub(crate) async fn start_on_small_disk() -> Self {
+        let engine = Self::prepare(&[]);
+        let data = engine.path("data");
+        std::fs::create_dir(&data).unwrap();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=50m", "tmpfs"])
+            .arg(&data)
+            .status();
+        assert!(mount.unwrap().success());
+        engine.revive().await;
+        engine
+    }
+
+    fn prepare(arguments: &[String]) -> Self {
+        Self {
             folder: tempfile::tempdir().unwrap(),
             process: Mutex::default(),
             arguments: arguments.to_vec(),
-        };
-        engine.revive().await;
-        engine
+            bridge: make_bridge(ENGINES.fetch_add(1, Ordering::Relaxed)),
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -51,8 +74,8 @@ impl PrivateEngine {
             .arg(format!("--data-root={folder}/data"))
             .arg(format!("--exec-root={folder}/exec"))
             .arg(format!("--pidfile={folder}/d.pid"))
-            // An own name: `none` would take away the bridge of another engine on this machine.
-            .args(["--bridge", &bridge(), "--iptables=false", "--ip-forward=false"])
+            // `none` would take away the bridge of another engine on this machine.
+            .args(["--bridge", &self.bridge, "--iptables=false", "--ip-forward=false"])
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
@@ -99,20 +122,21 @@ impl Drop for PrivateEngine {
                 let _ = Command::new("umount").args(["-l", point]).status();
             }
         }
-        let _ = Command::new("ip").args(["link", "delete", &bridge()]).status();
+        let _ = Command::new("ip").args(["link", "delete", &self.bridge]).status();
     }
 }
 
-/// Makes the bridge of this process's engine where it is not there.
-fn bridge() -> String {
-    // Names of interfaces have 15 characters at most.
-    let name = format!("brt{}", std::process::id());
-    let quiet = |arguments: &[&str]| {
-        let _ = Command::new("ip").args(arguments).stderr(Stdio::null()).status();
-    };
-    quiet(&["link", "add", &name, "type", "bridge"]);
-    let subnet = std::process::id() % 250;
-    quiet(&["addr", "add", &format!("172.29.{subnet}.1/24"), "dev", &name]);
-    quiet(&["link", "set", &name, "up"]);
+/// A bridge for the engine with this number. Names of interfaces have 15 characters at most.
+fn make_bridge(number: u32) -> String {
+    let process = std::process::id();
+    let name = format!("brt{process}n{number}");
+    let address = format!("172.29.{}.{}/28", process % 250, number % 16 * 16 + 1);
+    for arguments in [
+        &["link", "add", &name, "type", "bridge"][..],
+        &["addr", "add", &address, "dev", &name],
+        &["link", "set", &name, "up"],
+    ] {
+        let _ = Command::new("ip").args(arguments).status();
+    }
     name
 }
