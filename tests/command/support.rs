@@ -96,7 +96,7 @@ impl TestApplication {
         let images = (0..application.definitions().images.len()).collect();
         let options = PlanOptions { images, ..PlanOptions::default() };
         let plan = application.plan(&options, &records, None).unwrap();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() * 1000;
         let id = |reference: &str| format!("sha256:id-of-{}", reference.replace(":latest", ""));
         for image in &plan.images {
             let bases = image.bases.iter().map(|base| {
