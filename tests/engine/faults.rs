@@ -77,8 +77,9 @@ fn an_interrupt_cancels_what_runs_and_keeps_what_is_done() {
             break;
         }
     }
-    let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]);
-    assert!({ interrupted }.status().unwrap().success());
+    let process = child.id().to_string();
+    let kill = std::process::Command::new("kill").args(["-INT", &process]).status();
+    assert!(kill.unwrap().success());
     let mut rest = String::new();
     std::io::Read::read_to_string(&mut output, &mut rest).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");

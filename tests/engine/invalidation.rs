@@ -5,7 +5,7 @@ use std::fs::{self, File, FileTimes};
 use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 
-use crate::support::{TestApplication, image_files, image_id, inspect, tar_files};
+use crate::support::{TestApplication, identity, image_files, image_id, tar_files};
 
 const BUILD_JS: &str = "module.exports = {
   base: { dir: 'base' },
@@ -58,14 +58,17 @@ fn expect_with(
     assert_eq!(run.built(), built, "{what}: {run}");
 
     let images = ["base", "web", "other"].map(|image| application.reference(image));
-    let incremental: Vec<_> = images.iter().map(|image| inspect(image)).collect();
-    let files = image_files(&images[1]);
+    let incremental = images.each_ref().map(|image| identity(image));
     let again = application.built(arguments);
     assert_eq!(again.built(), [""; 0], "{what}: nothing changed, and yet: {again}");
     application.built(&[&["--no-cache", "--force", "*"], arguments].concat());
-    let from_nothing: Vec<_> = images.iter().map(|image| inspect(image)).collect();
-    assert_eq!(incremental, from_nothing, "{what}: a build from nothing gives another image");
-    assert_eq!(files, image_files(&images[1]), "{what}: a build from nothing gives other files");
+    for (image, incremental) in images.iter().zip(incremental) {
+        let from_nothing = identity(image);
+        assert!(
+            incremental == from_nothing,
+            "{what}: {image} is not what a build from nothing gives"
+        );
+    }
 }
 
 #[test]
@@ -291,12 +294,12 @@ fn a_fresh_clone_elsewhere_has_the_same_fingerprints_and_images() {
     };
     let here = fingerprints(&application.built(&[]));
     let images = ["base", "web", "other"].map(|image| application.reference(image));
-    let before = images.each_ref().map(|image| inspect(image));
+    let before = images.each_ref().map(|image| identity(image));
     let clone = application.cloned();
     clone.set_mode("deploy/web/src/b/three.txt", 0o600);
     let there = fingerprints(&clone.built(&[]));
     assert_eq!(here, there);
-    assert_eq!(before, images.each_ref().map(|image| inspect(image)));
+    assert!(before == images.each_ref().map(|image| identity(image)));
 }
 
 #[test]
