@@ -10,16 +10,16 @@ use snapbox::IntoData;
 use tempfile::TempDir;
 
 /// Where no engine is.
-pub const HOST: &str = "unix:///nowhere/docker.sock";
+pub(crate) const HOST: &str = "unix:///nowhere/docker.sock";
 
 /// An application in a directory of its own.
-pub struct TestApplication {
+pub(crate) struct TestApplication {
     directory: TempDir,
 }
 
 impl TestApplication {
     /// An application with these files.
-    pub fn new(files: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         let application = Self { directory: TempDir::new().unwrap() };
         for (path, content) in files {
             application.put(path, content);
@@ -28,7 +28,7 @@ impl TestApplication {
     }
 
     /// A shop: a base image, and a web image on it in a package of its own.
-    pub fn shop() -> Self {
+    pub(crate) fn shop() -> Self {
         Self::new(&[
             ("api/index.js", "module.exports = { name: 'My App' };\n"),
             ("deploy/build.js", "module.exports = {\n  base: { dir: 'base' },\n};\n"),
@@ -46,22 +46,22 @@ impl TestApplication {
         ])
     }
 
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         self.directory.path()
     }
 
-    pub fn path(&self, path: &str) -> PathBuf {
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.root().join(path)
     }
 
-    pub fn put(&self, path: &str, content: &str) {
+    pub(crate) fn put(&self, path: &str, content: &str) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     }
 
     /// The command, ready to run in the application, where no engine answers.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ailtire-build"));
         command.args(arguments).current_dir(self.root());
         for name in ["DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_BUILDKIT"] {
@@ -75,17 +75,17 @@ impl TestApplication {
     }
 
     /// Runs the command to its end.
-    pub fn run(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         self.finish(self.command(arguments))
     }
 
     /// Runs `command` to its end.
-    pub fn finish(&self, mut command: Command) -> Run {
+    pub(crate) fn finish(&self, mut command: Command) -> Run {
         Run::of(command.output().unwrap(), self.root())
     }
 
     /// Records every image as built from what is there now, as if an engine had confirmed it.
-    pub fn record_all(&self) {
+    pub(crate) fn record_all(&self) {
         let options = OpenOptions {
             directory: self.root().to_owned(),
             access: Access::Write,
@@ -96,7 +96,7 @@ impl TestApplication {
         let images = (0..application.definitions().images.len()).collect();
         let options = PlanOptions { images, ..PlanOptions::default() };
         let plan = application.plan(&options, &records, None).unwrap();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() * 1000;
         let id = |reference: &str| format!("sha256:id-of-{}", reference.replace(":latest", ""));
         for image in &plan.images {
             let bases = image.bases.iter().map(|base| {
@@ -117,10 +117,10 @@ impl TestApplication {
 }
 
 /// What a run of the command came to; the application's directory is written as `[ROOT]`.
-pub struct Run {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Run {
@@ -136,13 +136,13 @@ impl Run {
     }
 
     /// Standard output as JSON.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self}"))
     }
 
     /// Compares code, standard output and standard error with a snapshot.
     #[track_caller]
-    pub fn is(&self, expected: impl IntoData) {
+    pub(crate) fn is(&self, expected: impl IntoData) {
         snapbox::assert_data_eq!(self.to_string(), expected);
     }
 }

@@ -135,8 +135,8 @@ fn colours_come_only_where_they_are_asked_for() {
 #[test]
 fn a_reader_that_goes_away_ends_it_quietly() {
     let application = TestApplication::shop();
-    let many: String =
-        (0..3000).map(|number| format!("  i{number}: {{ dir: 'base' }},\n")).collect();
+    let many: Vec<_> = (0..3000).map(|number| format!("  i{number}: {{ dir: 'base' }},")).collect();
+    let many = many.join("\n");
     application.put(
         "deploy/build.js",
         &format!("module.exports = {{\n  base: {{ dir: 'base' }},\n{many}}};\n"),
