@@ -1,5 +1,8 @@
 //! What changes a key and what does not, and that every change has a reason.
 
+#![allow(clippy::disallowed_methods, reason = "files of a test need not be written atomically")]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -1,5 +1,8 @@
 //! The state directory: it survives kills, damage and being deleted.
 
+#![allow(clippy::disallowed_methods, reason = "files of a test need not be written atomically")]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,8 @@
 //! The tree against a real file system.
 
+#![allow(clippy::disallowed_methods, reason = "files of a test need not be written atomically")]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use std::fs::{self, File, FileTimes};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
