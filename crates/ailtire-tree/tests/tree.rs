@@ -4,9 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use std::fs::{self, File, FileTimes};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ailtire_tree::{Digest, EntryKind, IndexError, Resolved, StatIndex, Tree};
 
@@ -19,11 +19,11 @@ fn put(root: &Path, path: &str, content: &str) {
 /// Waits until `path` is old enough for its time stamp to be trusted.
 fn settle(path: &Path) {
     loop {
-        let changed = fs::metadata(path).unwrap();
-        let changed = std::os::unix::fs::MetadataExt::ctime_nsec(&changed) as u64
-            + std::os::unix::fs::MetadataExt::ctime(&changed) as u64 * 1_000_000_000;
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        if now > Duration::from_nanos(changed) + Duration::from_millis(150) {
+        let stat = fs::metadata(path).unwrap();
+        let changed = UNIX_EPOCH
+            + Duration::from_secs(stat.ctime().try_into().unwrap())
+            + Duration::from_nanos(stat.ctime_nsec().try_into().unwrap());
+        if SystemTime::now() > changed + Duration::from_millis(150) {
             return;
         }
         std::thread::yield_now();
