@@ -22,7 +22,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
         "ailtire-fingerprint",
         &["ailtire-events", "ailtire-tree", "ailtire-manifest", "ailtire-context"],
     ),
-    ("ailtire-docker", &["ailtire-events", "ailtire-context"]),
+    ("ailtire-docker", &["ailtire-events", "ailtire-tree", "ailtire-manifest", "ailtire-context"]),
     (
         "ailtire",
         &[
