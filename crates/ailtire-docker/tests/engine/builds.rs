@@ -276,8 +276,9 @@ async fn a_dropped_build_ends_in_the_engine() {
         () = recorder.wait_for_log("ready") => {}
     }
     // What a cancelled build leaves behind in the engine: no process.
+    let mut poll = tokio::time::interval(std::time::Duration::from_millis(20));
     while running_shells() > 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        poll.tick().await;
     }
     assert_eq!(engine.images().await.unwrap().id_of(&project.name), None);
 }

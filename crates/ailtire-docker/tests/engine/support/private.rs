@@ -83,8 +83,9 @@ impl PrivateEngine {
             .spawn()
             .unwrap();
         *self.process.lock().unwrap() = Some(child);
+        let mut poll = tokio::time::interval(std::time::Duration::from_millis(50));
         loop {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            poll.tick().await;
             if super::try_api_at(&self.host(), "GET", "/_ping").await.is_some() {
                 return;
             }
