@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use ailtire_tree::file_name;
 
 use crate::model::{Application, ImageDefinition, Package};
+use crate::reference::canonical;
 
 /// How many near misses are listed.
 const NEAR_MISSES: usize = 3;
@@ -141,13 +142,10 @@ impl Application {
         &'name self,
         name: &'name str,
     ) -> impl Iterator<Item = (usize, &'name ImageDefinition)> {
-        let wanted = crate::reference::canonical(name).ok();
+        let wanted = canonical(name);
         self.images.iter().enumerate().filter(move |(_, image)| {
             image.name == name
-                || image.references.iter().any(|reference| {
-                    reference == name
-                        || wanted.is_some() && crate::reference::canonical(reference).ok() == wanted
-                })
+                || image.references.iter().any(|reference| canonical(reference) == wanted)
         })
     }
 
