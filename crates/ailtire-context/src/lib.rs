@@ -8,7 +8,7 @@ mod archive;
 mod assemble;
 mod content;
 mod dockerfile;
-pub mod ignore;
+mod ignore;
 mod layers;
 mod model;
 mod rule;
