@@ -1,26 +1,27 @@
 //! An application in a temporary directory, and the real command without any engine.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ailtire::{Access, Application, OpenOptions, PlanOptions, Record};
 use snapbox::IntoData;
-use tempfile::TempDir;
+
+use crate::directory::Directory;
 
 /// Where no engine is.
 pub(crate) const HOST: &str = "unix:///nowhere/docker.sock";
 
 /// An application in a directory of its own.
 pub(crate) struct TestApplication {
-    directory: TempDir,
+    directory: Directory,
 }
 
 impl TestApplication {
     /// An application with these files.
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {
-        let application = Self { directory: TempDir::new().unwrap() };
+        let application = Self { directory: Directory::new() };
         for (path, content) in files {
             application.put(path, content);
         }
@@ -46,32 +47,9 @@ impl TestApplication {
         ])
     }
 
-    pub(crate) fn root(&self) -> &Path {
-        self.directory.path()
-    }
-
-    pub(crate) fn path(&self, path: &str) -> PathBuf {
-        self.root().join(path)
-    }
-
-    pub(crate) fn put(&self, path: &str, content: &str) {
-        let path = self.path(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-
     /// The command, ready to run in the application, where no engine answers.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ailtire-build"));
-        command.args(arguments).current_dir(self.root());
-        for name in ["DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_BUILDKIT"] {
-            command.env_remove(name);
-        }
-        for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"] {
-            command.env_remove(name);
-        }
-        command.env("DOCKER_CONFIG", self.path(".docker")).env("DOCKER_HOST", HOST);
-        command
+        self.command_with(HOST, arguments)
     }
 
     /// Runs the command to its end.
@@ -113,6 +91,14 @@ impl TestApplication {
             });
             records.update(serde_json::from_value::<Record>(record).unwrap()).unwrap();
         }
+    }
+}
+
+impl std::ops::Deref for TestApplication {
+    type Target = Directory;
+
+    fn deref(&self) -> &Directory {
+        &self.directory
     }
 }
 

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod context;
+#[path = "../directory.rs"]
+mod directory;
 mod faults;
 mod images;
 mod invalidation;

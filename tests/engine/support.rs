@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use private_engine::Client;
 use serde_json::Value;
-use tempfile::TempDir;
+
+use crate::directory::Directory;
 
 /// The private engine's address.
 pub(crate) fn host() -> String {
@@ -32,7 +33,7 @@ pub(crate) fn unique_name() -> String {
 /// An application of its own name in a directory of its own. Its images go when it goes.
 pub(crate) struct TestApplication {
     pub(crate) name: String,
-    directory: TempDir,
+    directory: Directory,
 }
 
 impl TestApplication {
@@ -48,7 +49,7 @@ impl TestApplication {
     }
 
     fn bare(name: String) -> Self {
-        Self { name, directory: TempDir::new().unwrap() }
+        Self { name, directory: Directory::new() }
     }
 
     /// A copy of the source tree in another directory, as a fresh clone is: without state, with
@@ -59,36 +60,13 @@ impl TestApplication {
         clone
     }
 
-    pub(crate) fn root(&self) -> &Path {
-        self.directory.path()
-    }
-
-    pub(crate) fn path(&self, path: &str) -> PathBuf {
-        self.root().join(path)
-    }
-
-    pub(crate) fn put(&self, path: &str, content: &str) {
-        let path = self.path(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-
     pub(crate) fn set_mode(&self, path: &str, mode: u32) {
         fs::set_permissions(self.path(path), fs::Permissions::from_mode(mode)).unwrap();
     }
 
     /// The command, ready to run on this application and the private engine.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ailtire-build"));
-        command
-            .args(arguments)
-            .current_dir(self.root())
-            .env_remove("DOCKER_CONTEXT")
-            .env_remove("DOCKER_TLS_VERIFY")
-            .env_remove("NO_COLOR")
-            .env("DOCKER_CONFIG", self.path(".docker-config-of-the-test"))
-            .env("DOCKER_HOST", host());
-        command
+        self.command_with(&host(), arguments)
     }
 
     /// Runs the command to its end.
@@ -111,6 +89,14 @@ impl TestApplication {
     /// The reference of the image that the top package calls `image`.
     pub(crate) fn reference(&self, image: &str) -> String {
         format!("{}-{image}:latest", self.name)
+    }
+}
+
+impl std::ops::Deref for TestApplication {
+    type Target = Directory;
+
+    fn deref(&self) -> &Directory {
+        &self.directory
     }
 }
 

@@ -1,6 +1,5 @@
 //! A build context as a tar archive, the same bytes every time.
 
-use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -12,9 +11,10 @@ use crate::model::{BuildContext, Content, ContextEntry};
 impl BuildContext {
     /// Writes the context as a tar archive, and returns how many bytes that took.
     ///
-    /// `first` are entries to put before all others, in the place of entries of the same path: the
-    /// Dockerfile that is to be built, where the receiver looks for it in the archive. Owners are
-    /// 0:0 and times are 0, so equal contexts make equal archives.
+    /// `first` are entries to put before all others, in the place of entries of the same path and
+    /// of what is below them: the Dockerfile that is to be built, where the receiver looks for it
+    /// in the archive. `modified` gives the modification time of an entry, in seconds since the
+    /// Unix epoch. Owners are 0:0, so equal contexts and times make equal archives.
     ///
     /// # Errors
     ///
@@ -23,13 +23,15 @@ impl BuildContext {
         &self,
         root: &Path,
         first: &[ContextEntry],
+        modified: impl Fn(&ContextEntry) -> u64,
         out: impl Write,
     ) -> io::Result<u64> {
-        let replaced: HashSet<&str> = first.iter().map(|entry| &*entry.path).collect();
         let mut archive = tar::Builder::new(Counted { out, bytes: 0 });
-        let rest = self.entries.iter().filter(|entry| !replaced.contains(&*entry.path));
+        let is_replaced =
+            |entry: &ContextEntry| first.iter().any(|other| is_within(&entry.path, &other.path));
+        let rest = self.entries.iter().filter(|entry| !is_replaced(entry));
         for entry in first.iter().chain(rest) {
-            append(&mut archive, root, entry)?;
+            append(&mut archive, root, entry, modified(entry))?;
         }
         let mut counted = archive.into_inner()?;
         counted.flush()?;
@@ -37,17 +39,23 @@ impl BuildContext {
     }
 }
 
+/// Whether `path` is `ancestor` or below it.
+fn is_within(path: &str, ancestor: &str) -> bool {
+    path.strip_prefix(ancestor).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 fn append(
     archive: &mut tar::Builder<impl Write>,
     root: &Path,
     entry: &ContextEntry,
+    modified: u64,
 ) -> io::Result<()> {
     let mut header = Header::new_gnu();
     header.set_mode(entry.mode);
     header.set_uid(0);
     header.set_gid(0);
-    header.set_mtime(0);
-    header.set_size(0);
+    header.set_mtime(modified);
+    header.set_size(entry.size());
     match &entry.content {
         Content::Directory => {
             header.set_entry_type(EntryType::Directory);
@@ -61,14 +69,10 @@ fn append(
                 Err(_) => archive.append_link(&mut header, &*entry.path, &**target),
             }
         }
-        Content::File { size, .. } => {
-            header.set_size(*size);
+        Content::File { .. } | Content::Generated { .. } => {
+            header.set_entry_type(EntryType::Regular);
             let content = ContentReader::open(root, entry)?;
             archive.append_data(&mut header, &*entry.path, content)
-        }
-        Content::Generated { bytes, .. } => {
-            header.set_size(bytes.len() as u64);
-            archive.append_data(&mut header, &*entry.path, &**bytes)
         }
     }
 }

@@ -6,34 +6,41 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ailtire_tree::Digest;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::model::{Content, ContextEntry};
 
-/// A file is not what it was when the context was listed.
+/// Why the content of an entry could not be handed over completely.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{source_path}` changed while it was sent")]
-pub struct ChangedWhileSent {
-    /// The file, relative to the application root.
-    pub source_path: String,
+pub enum ContentError {
+    /// The file is not what it was when the context was listed.
+    #[error("`{path}` changed while it was sent")]
+    Changed {
+        /// The file, relative to the application root.
+        path: String,
+    },
+    /// The file can't be read.
+    #[error("`{path}` could not be read: {why}")]
+    Unreadable {
+        /// The file, relative to the application root.
+        path: String,
+        /// What the system said.
+        why: String,
+    },
 }
 
-impl ChangedWhileSent {
+impl ContentError {
     /// This error inside `error`, where it is one.
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
-    }
-
-    fn error(source_path: &str) -> io::Error {
-        io::Error::new(io::ErrorKind::InvalidData, Self { source_path: source_path.to_owned() })
     }
 }
 
 /// Reads the content of one entry of a build context.
 ///
 /// What it yields is the content that was listed: where the file's content differs, the read that
-/// would have completed it fails with [`ChangedWhileSent`] instead.
+/// would have completed it fails with [`ContentError::Changed`] instead.
 #[derive(Debug)]
 pub struct ContentReader(Kind);
 
@@ -48,8 +55,9 @@ impl ContentReader {
     ///
     /// # Errors
     ///
-    /// [`ChangedWhileSent`] (see [`ChangedWhileSent::of`]) where the file is gone;
-    /// [`io::ErrorKind::InvalidInput`] where the entry is no file; other I/O errors name the file.
+    /// [`io::ErrorKind::InvalidInput`] where the entry is no file; every other error here and in
+    /// reading is a [`ContentError`] (see [`ContentError::of`]). A file that is gone, or something
+    /// else by now, has changed.
     pub fn open(root: &Path, entry: &ContextEntry) -> io::Result<Self> {
         match &entry.content {
             Content::Generated { bytes, .. } => {
@@ -90,52 +98,65 @@ impl Checked {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let opened = rustix::fs::open(root.join(source), flags, Mode::empty());
         let file = opened.map(File::from).map_err(|error| match error {
-            Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::NXIO => {
-                ChangedWhileSent::error(source)
-            }
-            error => named(source, &error.into()),
+            Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::NXIO => changed(source),
+            error => unreadable(source, &error.into()),
         })?;
-        let hasher = blake3::Hasher::new();
-        let checked = Self { file, source: source.into(), remaining: size, digest, hasher };
-        if size == 0 { checked.verified() } else { Ok(checked) }
-    }
-
-    fn verified(self) -> io::Result<Self> {
-        self.verify()?;
-        Ok(self)
-    }
-
-    fn verify(&self) -> io::Result<()> {
-        if Digest::from(self.hasher.finalize()) == self.digest {
-            Ok(())
-        } else {
-            Err(ChangedWhileSent::error(&self.source))
+        let stat = rustix::fs::fstat(&file).map_err(|error| unreadable(source, &error.into()))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(changed(source));
         }
+        let hasher = blake3::Hasher::new();
+        let mut checked = Self { file, source: source.into(), remaining: size, digest, hasher };
+        if size == 0 {
+            checked.verify()?;
+        }
+        Ok(checked)
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
+        if buffer.is_empty() || self.remaining == 0 {
             return Ok(0);
         }
         let count = self.file.read(buffer).map_err(|error| match error.kind() {
+            // The caller tries again.
             io::ErrorKind::Interrupted => error,
-            _ => named(&self.source, &error),
+            _ => unreadable(&self.source, &error),
         })?;
-        let Some(remaining) = self.remaining.checked_sub(count as u64) else {
-            return Err(ChangedWhileSent::error(&self.source));
-        };
-        if count == 0 && remaining > 0 {
-            return Err(ChangedWhileSent::error(&self.source));
-        }
         self.hasher.update(&buffer[..count]);
-        if self.remaining > 0 && remaining == 0 {
-            self.verify()?;
+        match self.remaining.checked_sub(count as u64) {
+            Some(remaining) if count > 0 => {
+                if remaining == 0 {
+                    self.verify()?;
+                }
+                self.remaining = remaining;
+                Ok(count)
+            }
+            _ => Err(changed(&self.source)),
         }
-        self.remaining = remaining;
-        Ok(count)
+    }
+
+    /// That all was read, and that it was what it should be.
+    fn verify(&mut self) -> io::Result<()> {
+        let more = loop {
+            match self.file.read(&mut [0]) {
+                Ok(count) => break count > 0,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(unreadable(&self.source, &error)),
+            }
+        };
+        if more || Digest::from(self.hasher.finalize()) != self.digest {
+            return Err(changed(&self.source));
+        }
+        Ok(())
     }
 }
 
-fn named(source: &str, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot read `{source}`: {error}"))
+fn changed(source: &str) -> io::Error {
+    let error = ContentError::Changed { path: source.to_owned() };
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+fn unreadable(source: &str, error: &io::Error) -> io::Error {
+    let why = error.to_string();
+    io::Error::new(error.kind(), ContentError::Unreadable { path: source.to_owned(), why })
 }

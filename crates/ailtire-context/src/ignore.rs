@@ -21,18 +21,18 @@ use self::pattern::Glob;
 /// A pattern that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{pattern}` is no valid ignore pattern: {problem}")]
-pub struct PatternError {
-    /// Line of the ignore file, or place in the list of patterns, counted from 1.
-    pub line: u32,
+pub(crate) struct PatternError {
+    /// Line of the ignore file, counted from 1.
+    pub(crate) line: u32,
     /// The pattern as it is written.
-    pub pattern: String,
+    pub(crate) pattern: String,
     /// What is wrong with it.
-    pub problem: &'static str,
+    pub(crate) problem: &'static str,
 }
 
 /// One pattern of an ignore file.
 #[derive(Debug, Clone)]
-pub struct Pattern {
+pub(crate) struct Pattern {
     line: u32,
     written: Box<str>,
     exception: bool,
@@ -40,14 +40,9 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Line of the ignore file, or place in the list of patterns, counted from 1.
-    pub fn line(&self) -> u32 {
+    /// Line of the ignore file, counted from 1.
+    pub(crate) fn line(&self) -> u32 {
         self.line
-    }
-
-    /// Whether it brings back (`!`) what earlier patterns left out.
-    pub fn is_exception(&self) -> bool {
-        self.exception
     }
 }
 
@@ -60,14 +55,14 @@ impl fmt::Display for Pattern {
 
 /// The patterns of one ignore file, in their order.
 #[derive(Debug, Clone, Default)]
-pub struct IgnorePatterns {
+pub(crate) struct IgnorePatterns {
     patterns: Vec<Pattern>,
     exceptions: bool,
 }
 
 /// Which patterns matched a directory, so that they hold for everything below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Matched(Vec<u64>);
+pub(crate) struct Matched(Vec<u64>);
 
 impl Matched {
     fn contains(&self, index: usize) -> bool {
@@ -88,21 +83,10 @@ impl IgnorePatterns {
     /// # Errors
     ///
     /// Every pattern that is not valid.
-    pub fn parse(text: &str) -> Result<Self, Vec<PatternError>> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Vec<PatternError>> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         // Only a `#` in the very first column makes a comment.
         Self::compile((1..).zip(text.lines()).filter(|(_, line)| !line.starts_with('#')))
-    }
-
-    /// Patterns that were read already, such as those that `BuildKit` sends.
-    ///
-    /// # Errors
-    ///
-    /// Every pattern that is not valid.
-    pub fn from_patterns<'text>(
-        patterns: impl IntoIterator<Item = &'text str>,
-    ) -> Result<Self, Vec<PatternError>> {
-        Self::compile((1..).zip(patterns))
     }
 
     fn compile<'text>(
@@ -140,29 +124,13 @@ impl IgnorePatterns {
         if errors.is_empty() { Ok(result) } else { Err(errors) }
     }
 
-    /// Whether there is no pattern at all.
-    pub fn is_empty(&self) -> bool {
-        self.patterns.is_empty()
-    }
-
-    /// Whether `path` is left out, by itself or because a directory above it is.
-    ///
-    /// `path` is relative to the context's root, with `/` between its parts.
-    pub fn matches(&self, path: &str) -> bool {
-        let mut above = Matched::default();
-        for (slash, _) in path.match_indices('/') {
-            above = self.below(&path[..slash], &above).1;
-        }
-        self.decide(path, &above).is_some()
-    }
-
     /// The pattern that leaves `path` out, if one does; `above` is what matched its directory.
-    pub fn decide(&self, path: &str, above: &Matched) -> Option<&Pattern> {
+    pub(crate) fn decide(&self, path: &str, above: &Matched) -> Option<&Pattern> {
         self.evaluate(path, above, |_| ())
     }
 
     /// The same for a directory, with what matched it, for [`decide`](Self::decide) below it.
-    pub fn below(&self, path: &str, above: &Matched) -> (Option<&Pattern>, Matched) {
+    pub(crate) fn below(&self, path: &str, above: &Matched) -> (Option<&Pattern>, Matched) {
         let mut matched = Matched::default();
         let decisive = self.evaluate(path, above, |index| matched.insert(index));
         (decisive, matched)
@@ -193,45 +161,13 @@ impl IgnorePatterns {
     }
 
     /// Whether an exception could bring back something below `directory`, which is left out.
-    pub fn may_return_below(&self, directory: &str) -> bool {
+    pub(crate) fn may_return_below(&self, directory: &str) -> bool {
         self.exceptions
             && self
                 .patterns
                 .iter()
                 .any(|pattern| pattern.exception && pattern.glob.may_match_below(directory))
     }
-
-    /// Tells of each of `paths` whether it stays.
-    ///
-    /// `paths` must be in the order of a build context: parents before their children, and a
-    /// directory's content in one piece. A directory that is left out stays when something below
-    /// it does.
-    pub fn retained<'path>(&self, paths: impl IntoIterator<Item = &'path str>) -> Vec<bool> {
-        let mut stays = Vec::new();
-        // The directories that hold the path at hand: their index, path and what matched them.
-        let mut open: Vec<(usize, &str, Matched)> = Vec::new();
-        let none = Matched::default();
-        for (index, path) in paths.into_iter().enumerate() {
-            while open.last().is_some_and(|(_, directory, _)| !is_below(path, directory)) {
-                open.pop();
-            }
-            let above = open.last().map_or(&none, |(_, _, matched)| matched);
-            let (decisive, matched) = self.below(path, above);
-            let stay = decisive.is_none();
-            stays.push(stay);
-            if stay {
-                for (directory, _, _) in &open {
-                    stays[*directory] = true;
-                }
-            }
-            open.push((index, path, matched));
-        }
-        stays
-    }
-}
-
-fn is_below(path: &str, directory: &str) -> bool {
-    path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Takes out `.`, `..`, double slashes and the slashes at both ends, as text.

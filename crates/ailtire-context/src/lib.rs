@@ -8,7 +8,7 @@ mod archive;
 mod assemble;
 mod content;
 mod dockerfile;
-pub mod ignore;
+mod ignore;
 mod layers;
 mod model;
 mod rule;
@@ -16,7 +16,7 @@ mod version;
 mod walk;
 
 pub use assemble::{assemble, assemble_with, left_out};
-pub use content::{ChangedWhileSent, ContentReader};
+pub use content::{ContentError, ContentReader};
 pub use dockerfile::dockerfile;
 pub use model::{Base, BaseKind, BuildContext, Content, ContextEntry, Dockerfile};
 pub use rule::{LeftOut, Rule};

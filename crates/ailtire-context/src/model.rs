@@ -104,14 +104,6 @@ impl BuildContext {
     pub fn total_bytes(&self) -> u64 {
         self.entries.iter().map(ContextEntry::size).sum()
     }
-
-    /// How many files it holds; directories and links are not counted.
-    pub fn files(&self) -> usize {
-        let is_file = |entry: &&ContextEntry| {
-            matches!(entry.content, Content::File { .. } | Content::Generated { .. })
-        };
-        self.entries.iter().filter(is_file).count()
-    }
 }
 
 impl ContextEntry {

@@ -1,6 +1,6 @@
 //! Which line of a Dockerfile an engine speaks of.
 
-use crate::reference::canonical;
+use ailtire_manifest::reference::canonical;
 
 /// One instruction of a Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ailtire_events::{EventKind, EventSink};
+use ailtire_manifest::reference;
 use bollard::query_parameters::{
     CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
     TagImageOptionsBuilder,
@@ -19,9 +20,7 @@ use crate::endpoint::{BuilderKind, EndpointOptions, resolve};
 use crate::error::BuildError;
 use crate::http_client::HttpClient;
 use crate::images::ImageStore;
-use crate::{
-    BuildRequest, BuiltImage, EngineError, buildkit, classic, credentials, reference, secrets,
-};
+use crate::{BuildRequest, BuiltImage, EngineError, buildkit, classic, credentials, secrets};
 
 /// A Docker engine that answered. Cloning gives another handle to the same one.
 #[derive(Clone)]
@@ -147,10 +146,10 @@ impl Engine {
         sink: &dyn EventSink,
     ) -> Result<String, EngineError> {
         sink.emit(EventKind::Pulling { reference: reference.to_owned() });
-        let domain = reference::domain(reference);
-        let credentials = credentials::look_up(&self.inner.config, domain)
+        let registry = reference::registry(reference);
+        let credentials = credentials::look_up(&self.inner.config, registry)
             .await
-            .map(|credentials| credentials.into_docker(domain));
+            .map(|credentials| credentials.into_docker(registry));
         let canonical = reference::canonical(reference);
         let options = CreateImageOptionsBuilder::new()
             .from_image(&canonical)

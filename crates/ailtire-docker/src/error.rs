@@ -1,5 +1,6 @@
 //! What can go wrong between us and an engine.
 
+use ailtire_context::ContentError;
 use ailtire_events::BuildFailure;
 
 /// Why something could not be done with an engine.
@@ -164,6 +165,15 @@ impl BuildError {
             ),
             Self::Cancelled => None,
             Self::Engine(error) => Some(error.help()),
+        }
+    }
+}
+
+impl From<ContentError> for BuildError {
+    fn from(error: ContentError) -> Self {
+        match error {
+            ContentError::Changed { path } => Self::SourceChanged { path },
+            ContentError::Unreadable { path, why } => Self::SourceUnreadable { path, why },
         }
     }
 }

@@ -2,9 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use ailtire_manifest::reference::canonical;
 use bollard::models::ImageSummary;
-
-use crate::reference::canonical;
 
 /// All images of an engine at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -24,7 +24,6 @@ mod error;
 mod http_client;
 mod images;
 mod progress;
-mod reference;
 mod secrets;
 #[cfg(test)]
 mod test_data;

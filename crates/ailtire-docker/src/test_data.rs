@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use ailtire_context::{BuildContext, Content, ContextEntry, Dockerfile};
+use ailtire_events::{EventKind, EventSink};
 use ailtire_tree::Digest;
 
 use crate::BuildRequest;
@@ -41,5 +42,20 @@ pub(crate) fn request(root: &Path, entries: Vec<ContextEntry>, dockerfile: &str)
         secrets: BTreeMap::new(),
         no_cache: false,
         context_key: "key".to_owned(),
+    }
+}
+
+/// Keeps steps and logs as lines.
+#[derive(Default)]
+pub(crate) struct Recorder(pub(crate) Mutex<Vec<String>>);
+
+impl EventSink for Recorder {
+    fn emit(&self, kind: EventKind) {
+        let line = match kind {
+            EventKind::BuildStep { step, state, .. } => format!("{step} {state:?}"),
+            EventKind::BuildLog { step, text, .. } => format!("{step}: {text}"),
+            other => format!("{other:?}"),
+        };
+        self.0.lock().unwrap().push(line);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ailtire_context::{BuildContext, Content, ContextEntry};
+use ailtire_manifest::suggests_secret;
 use ailtire_tree::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +67,7 @@ impl ImageInputs<'_> {
     pub fn record(&self) -> RecordedInputs {
         let arguments = self.relevant_arguments();
         let arguments = arguments.iter().map(|(name, value)| {
-            let shown = if is_sensitive(name) { masked(value) } else { value.clone() };
+            let shown = if suggests_secret(name) { masked(value) } else { value.clone() };
             (name.clone(), shown)
         });
         RecordedInputs {
@@ -204,14 +205,6 @@ impl RecordedEntry {
             (None, None) => "directory",
         }
     }
-}
-
-/// Whether a variable's name suggests that its value should not be written down.
-pub(crate) fn is_sensitive(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "APIKEY", "_KEY", "AUTH"]
-        .iter()
-        .any(|word| name.contains(word))
 }
 
 /// Enough of a digest to see that a value changed, too little to tell what it is.

@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 use crate::inputs::{FORMAT, RecordedInputs};
 use crate::state::{Lock, append, read_if_there, replace};
 
+/// The file that is the journal.
+const JOURNAL: &str = "records.jsonl";
+
 /// How many outdated lines the journal may hold before it is written anew.
 const OUTDATED_LINES: usize = 256;
 
@@ -79,7 +82,7 @@ impl Records {
     ///
     /// An I/O error where the journal is there and can't be read.
     pub fn open(folder: PathBuf) -> io::Result<Self> {
-        let bytes = read_if_there(&folder.join("records.jsonl"))?.unwrap_or_default();
+        let bytes = read_if_there(&folder.join(JOURNAL))?.unwrap_or_default();
         let (mut known, mut lines, mut damaged_lines) = (HashMap::new(), 0, 0);
         let complete = bytes.strip_suffix(b"\n");
         let torn_end = complete.is_none() && !bytes.is_empty();
@@ -185,7 +188,7 @@ impl Records {
     }
 
     fn journal(&self) -> PathBuf {
-        self.folder.join("records.jsonl")
+        self.folder.join(JOURNAL)
     }
 
     fn explanation_file(&self, name: &str) -> PathBuf {

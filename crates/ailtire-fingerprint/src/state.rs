@@ -9,7 +9,7 @@
 //!   definitions                  results of evaluated definitions (ailtire-manifest)
 //!   logs/                        logs of builds
 //!   engines/<digest>/            what is known of one engine:
-//!     endpoint  records.jsonl  inputs/
+//!     records.jsonl  inputs/
 //! ```
 //!
 //! All of it may be deleted at any time; the next run finds everything out again.
@@ -200,7 +200,7 @@ impl StateDirectory {
     }
 
     /// Where the log of the last build of `image` is kept.
-    pub fn log_file(&self, image: &str) -> PathBuf {
+    fn log_file(&self, image: &str) -> PathBuf {
         self.path.join("logs").join(format!("{}.log", file_stem(image)))
     }
 

@@ -28,7 +28,7 @@ const INDEX: &str = "index.js";
 const DEPLOY: &str = "deploy";
 
 /// Whether a directory called `name` is neither a package nor looked into for packages.
-pub fn is_never_package(name: &str) -> bool {
+pub(crate) fn is_never_package(name: &str) -> bool {
     name.starts_with('.') || NEVER_PACKAGES.contains(&name)
 }
 

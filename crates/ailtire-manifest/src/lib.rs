@@ -1,8 +1,8 @@
 //! The definitions of an ailtire application: packages and images.
 //!
-//! [`load`] finds the packages of an application ([`is_never_package`] names what is passed by),
-//! evaluates each `index.js` and `build.js` in a sandbox, and reads what they export. It never
-//! fails as a whole: what is wrong is reported as diagnostics, and everything else is there.
+//! [`load`] finds the packages of an application, evaluates each `index.js` and `build.js` in a
+//! sandbox, and reads what they export. It never fails as a whole: what is wrong is reported as
+//! diagnostics, and everything else is there.
 //!
 //! # The sandbox
 //!
@@ -43,9 +43,8 @@ mod secret;
 mod value;
 
 pub use cache::{CacheError, EvaluationCache};
-pub use discover::is_never_package;
 pub use load::{Loaded, load};
-pub use lookup::{LookupError, package_key, resolve_package};
+pub use lookup::{LookupError, did_you_mean, nearest, resolve_package};
 pub use model::{Application, ImageDefinition, Modes, Package, PlacedPackage, SecretSource};
 pub use options::{DEFAULT_ENVIRONMENT, Limits, LoadOptions};
 pub use root::find_root;

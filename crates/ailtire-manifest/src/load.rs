@@ -29,13 +29,6 @@ pub struct Loaded {
     pub environments: BTreeSet<String>,
 }
 
-impl Loaded {
-    /// Whether any diagnostic is an error.
-    pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(Diagnostic::is_error)
-    }
-}
-
 /// Reads the application in `tree`. Every definition that is broken is reported; what does not
 /// depend on it is there all the same.
 pub fn load(tree: &Tree, options: &LoadOptions, cache: &EvaluationCache) -> Loaded {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use ailtire_tree::file_name;
 
 use crate::model::{Application, ImageDefinition, Package};
+use crate::reference::canonical;
 
 /// How many near misses are listed.
 const NEAR_MISSES: usize = 3;
@@ -33,7 +34,7 @@ pub enum LookupError {
 }
 
 /// The name as definitions refer to it: without white space.
-pub fn package_key(name: &str) -> String {
+pub(crate) fn package_key(name: &str) -> String {
     name.split_whitespace().collect()
 }
 
@@ -107,12 +108,18 @@ impl<'packages> PackageNames<'packages> {
     }
 }
 
-/// Those of `names` that are nearly `wanted`, nearest first, each once.
-pub(crate) fn nearest<'name>(wanted: &str, names: impl Iterator<Item = &'name str>) -> Vec<String> {
+/// Those of `names` that are nearly `wanted`, nearest first, each once; three at the most.
+pub fn nearest<'name>(wanted: &str, names: impl Iterator<Item = &'name str>) -> Vec<String> {
     let wanted = wanted.to_lowercase();
     let mut near: Vec<(f64, &str)> = names
-        .map(|name| (strsim::jaro_winkler(&wanted, &name.to_lowercase()), name))
-        .filter(|(likeness, _)| *likeness >= 0.8)
+        .filter_map(|name| {
+            let lower = name.to_lowercase();
+            let likeness = strsim::jaro_winkler(&wanted, &lower);
+            // Letters that changed places make a short word look like quite another one.
+            let slips = strsim::damerau_levenshtein(&wanted, &lower);
+            let is_near = likeness >= 0.8 || slips <= wanted.len().min(lower.len()) / 3;
+            is_near.then_some((likeness, name))
+        })
         .collect();
     near.sort_by(|left, right| right.0.total_cmp(&left.0).then_with(|| left.1.cmp(right.1)));
     near.dedup_by(|left, right| left.1 == right.1);
@@ -120,7 +127,7 @@ pub(crate) fn nearest<'name>(wanted: &str, names: impl Iterator<Item = &'name st
 }
 
 /// `did you mean …?`, where there is something to offer.
-pub(crate) fn did_you_mean(near: &[String]) -> Option<String> {
+pub fn did_you_mean(near: &[String]) -> Option<String> {
     let quoted: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
     (!near.is_empty()).then(|| format!("did you mean {}?", quoted.join(" or ")))
 }
@@ -141,27 +148,20 @@ impl Application {
         &'name self,
         name: &'name str,
     ) -> impl Iterator<Item = (usize, &'name ImageDefinition)> {
-        let wanted = crate::reference::canonical(name).ok();
+        let wanted = canonical(name);
         self.images.iter().enumerate().filter(move |(_, image)| {
             image.name == name
-                || image.references.iter().any(|reference| {
-                    reference == name
-                        || wanted.is_some() && crate::reference::canonical(reference).ok() == wanted
-                })
+                || image.references.iter().any(|reference| canonical(reference) == wanted)
         })
-    }
-
-    /// Indices of `package` and the packages that hold it, from the top package down.
-    pub fn package_path(&self, package: usize) -> Vec<usize> {
-        package_path(&self.packages, package)
     }
 
     /// Whether `package` is `ancestor` or lies below it.
     pub fn is_within(&self, package: usize, ancestor: usize) -> bool {
-        self.package_path(package).contains(&ancestor)
+        package_path(&self.packages, package).contains(&ancestor)
     }
 }
 
+/// Indices of `package` and the packages that hold it, from the top package down.
 pub(crate) fn package_path(packages: &[Package], package: usize) -> Vec<usize> {
     let next = |index: &usize| packages.get(*index).and_then(|package| package.parent);
     let mut path: Vec<usize> = std::iter::successors(Some(package), next).collect();

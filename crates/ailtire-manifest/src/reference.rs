@@ -5,6 +5,7 @@
 //! (`debian`) leaves out what Docker fills in (`docker.io/library/debian:latest`); [`canonical`]
 //! fills it in, so that references that are written differently can be compared.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Docker's own registry: what a reference without a domain means.
@@ -14,7 +15,7 @@ const LEGACY_DEFAULT_DOMAIN: &str = "index.docker.io";
 /// Where Docker's registry keeps names of one component.
 const OFFICIAL_PREFIX: &str = "library/";
 /// The tag of a reference that gives neither tag nor digest.
-const DEFAULT_TAG: &str = "latest";
+pub(crate) const DEFAULT_TAG: &str = "latest";
 /// How long domain and path together may be.
 const NAME_LIMIT: usize = 255;
 /// How long a tag may be.
@@ -81,42 +82,31 @@ impl Reference {
         if text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(ReferenceError::Identifier);
         }
-        let (rest, digest) = match text.split_once('@') {
-            Some((rest, digest)) => (rest, Some(digest)),
-            None => (text, None),
-        };
-        let (name, tag) = split_tag(rest);
+        let Parts { domain, path, tag, digest } = Parts::of(text);
         if digest.is_some_and(|digest| !is_digest(digest)) {
             return Err(ReferenceError::Digest);
         }
         if tag.is_some_and(|tag| !is_tag(tag)) {
             return Err(ReferenceError::Tag);
         }
-        let (domain, path) = split_domain(name);
+        if domain != DEFAULT_DOMAIN && !looks_like_domain(domain) {
+            // Only newer engines read `Team/web` as a host and its repository.
+            check_path(&format!("{domain}/{path}"))?;
+        }
         if !is_domain(domain) {
             return Err(ReferenceError::Domain);
         }
         check_path(path)?;
-        let official = domain == DEFAULT_DOMAIN && !path.contains('/');
-        let path = if official { format!("{OFFICIAL_PREFIX}{path}") } else { path.to_owned() };
+        let path = complete_path(domain, path);
         if domain.len() + 1 + path.len() > NAME_LIMIT {
             return Err(ReferenceError::TooLong);
         }
         Ok(Self {
             domain: domain.to_owned(),
-            path,
+            path: path.into_owned(),
             tag: tag.map(str::to_owned),
             digest: digest.map(str::to_owned),
         })
-    }
-
-    /// The same reference, with `latest` where it has neither tag nor digest.
-    #[must_use]
-    pub fn with_default_tag(mut self) -> Self {
-        if self.tag.is_none() && self.digest.is_none() {
-            self.tag = Some(DEFAULT_TAG.to_owned());
-        }
-        self
     }
 
     /// The shortest form that means the same: without Docker's own registry.
@@ -162,14 +152,23 @@ impl fmt::Display for Reference {
     }
 }
 
-/// The complete form of a reference: domain, `library/` and `:latest` filled in, so that two
-/// references that mean the same image are the same text.
+/// The one form of all references that name the same image: with domain, `library/`, and tag or
+/// digest (`docker.io/library/debian:latest` for `debian`). Where a reference has both, the digest
+/// counts, as with Docker.
 ///
-/// # Errors
-///
-/// [`ReferenceError`] where `text` does not follow the grammar.
-pub fn canonical(text: &str) -> Result<String, ReferenceError> {
-    Ok(Reference::parse(text)?.with_default_tag().to_string())
+/// What is no valid reference gets a form in the same way; [`Reference::parse`] tells which it is.
+pub fn canonical(text: &str) -> String {
+    let Parts { domain, path, tag, digest } = Parts::of(text);
+    let path = complete_path(domain, path);
+    match digest {
+        Some(digest) => format!("{domain}/{path}@{digest}"),
+        None => format!("{domain}/{path}:{}", tag.unwrap_or(DEFAULT_TAG)),
+    }
+}
+
+/// The host of the registry that a reference names.
+pub fn registry(text: &str) -> &str {
+    Parts::of(text).domain
 }
 
 /// Whether `tag` may stand behind the colon of a reference.
@@ -251,8 +250,28 @@ fn valid_separator(text: &str) -> &str {
     }
 }
 
+/// The parts of a text that may be a reference, not checked.
+struct Parts<'text> {
+    domain: &'text str,
+    path: &'text str,
+    tag: Option<&'text str>,
+    digest: Option<&'text str>,
+}
+
+impl<'text> Parts<'text> {
+    fn of(text: &'text str) -> Self {
+        let (rest, digest) = match text.split_once('@') {
+            Some((rest, digest)) => (rest, Some(digest)),
+            None => (text, None),
+        };
+        let (name, tag) = split_tag(rest);
+        let (domain, path) = split_domain(name);
+        Self { domain, path, tag, digest }
+    }
+}
+
 /// Splits `name:tag`; a colon before a slash belongs to a port.
-fn split_tag(text: &str) -> (&str, Option<&str>) {
+pub fn split_tag(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
         _ => (text, None),
@@ -263,13 +282,24 @@ fn split_tag(text: &str) -> (&str, Option<&str>) {
 fn split_domain(name: &str) -> (&str, &str) {
     match name.split_once('/') {
         Some((LEGACY_DEFAULT_DOMAIN, path)) => (DEFAULT_DOMAIN, path),
-        Some((first, path)) if looks_like_domain(first) => (first, path),
+        Some((first, path)) if looks_like_domain(first) || first.contains(char::is_uppercase) => {
+            (first, path)
+        }
         _ => (DEFAULT_DOMAIN, name),
     }
 }
 
 fn looks_like_domain(first: &str) -> bool {
     first.contains(['.', ':']) || first == "localhost"
+}
+
+/// The path in full: Docker's registry keeps names of one component below `library/`.
+fn complete_path<'path>(domain: &str, path: &'path str) -> Cow<'path, str> {
+    if domain == DEFAULT_DOMAIN && !path.contains('/') {
+        format!("{OFFICIAL_PREFIX}{path}").into()
+    } else {
+        path.into()
+    }
 }
 
 fn is_domain(domain: &str) -> bool {

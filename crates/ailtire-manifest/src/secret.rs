@@ -21,7 +21,7 @@ pub fn suggests_secret(name: &str) -> bool {
         .filter(|letter| letter.is_alphanumeric())
         .flat_map(char::to_lowercase)
         .collect();
-    MARKS.iter().any(|mark| plain.contains(mark)) || name.to_lowercase().ends_with("_key")
+    MARKS.iter().any(|mark| plain.contains(mark)) || name.to_lowercase().contains("_key")
 }
 
 #[cfg(test)]
@@ -30,7 +30,14 @@ mod tests {
 
     #[test]
     fn names_are_judged_by_their_parts() {
-        for name in ["NPM_TOKEN", "dbPassword", "API_KEY", "AWS_SECRET_ACCESS_KEY", "SIGNING_KEY"] {
+        for name in [
+            "NPM_TOKEN",
+            "dbPassword",
+            "API_KEY",
+            "AWS_SECRET_ACCESS_KEY",
+            "SIGNING_KEY",
+            "SIGNING_KEY_1",
+        ] {
             assert!(suggests_secret(name), "{name}");
         }
         for name in ["NODE_ENV", "PATH", "KEYBOARD", "VERSION"] {

@@ -16,11 +16,17 @@ fn canonical_fills_in_what_docker_fills_in() {
         ("example.org/a/b/c:x", "example.org/a/b/c:x"),
         ("[::1]:5000/web", "[::1]:5000/web:latest"),
         ("a__b.c_d---e", "docker.io/library/a__b.c_d---e:latest"),
+        ("index.docker.io/debian", "docker.io/library/debian:latest"),
+        ("localhost:5000/a/b:1", "localhost:5000/a/b:1"),
+        ("debian@sha256:00", "docker.io/library/debian@sha256:00"),
+        ("debian:12@sha256:00", "docker.io/library/debian@sha256:00"),
+        ("Team/web", "Team/web:latest"),
     ] {
-        assert_eq!(canonical(written).as_deref(), Ok(complete), "{written}");
+        assert_eq!(canonical(written), complete, "{written}");
+        assert_eq!(canonical(complete), complete);
     }
     let digest = format!("debian@sha256:{}", "0".repeat(64));
-    assert_eq!(canonical(&digest).unwrap(), format!("docker.io/library/{digest}"));
+    assert_eq!(canonical(&digest), format!("docker.io/library/{digest}"));
 }
 
 #[test]
@@ -41,6 +47,7 @@ fn what_breaks_the_grammar_is_named() {
         ("Web", UpperCase),
         ("Team/web", UpperCase),
         ("example.org/Web", UpperCase),
+        ("Team!/web", Path),
         ("-x.org/web", Domain),
         ("example.org:port/web", Domain),
         ("web:", Tag),
@@ -106,8 +113,9 @@ proptest! {
         if let Ok(reference) = Reference::parse(&text) {
             prop_assert_eq!(Reference::parse(&reference.to_string()), Ok(reference.clone()));
             prop_assert_eq!(Reference::parse(&reference.familiar()), Ok(reference));
-            let complete = canonical(&text).unwrap();
-            prop_assert_eq!(canonical(&complete), Ok(complete));
+            let complete = canonical(&text);
+            prop_assert!(Reference::parse(&complete).is_ok());
+            prop_assert_eq!(canonical(&complete), complete);
         }
     }
 }

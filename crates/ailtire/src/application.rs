@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use ailtire_events::{Diagnostic, EventKind, EventSink};
 use ailtire_fingerprint::{Lock, StateDirectory};
-use ailtire_manifest::{Application as Definitions, EvaluationCache, Limits, LoadOptions};
+use ailtire_manifest::{
+    Application as Definitions, DEFAULT_ENVIRONMENT, EvaluationCache, Limits, LoadOptions,
+};
 use ailtire_tree::{StatIndex, Tree, Work};
 
 use crate::Error;
@@ -16,9 +18,6 @@ const STAT_INDEX: &str = "stat-index";
 
 /// File, in the state directory, with the results of evaluated definitions.
 const DEFINITIONS: &str = "definitions";
-
-/// The environment of definitions where none is chosen.
-const DEFAULT_ENVIRONMENT: &str = "default";
 
 /// What a run wants to do with an application's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -7,8 +7,8 @@ use rayon::prelude::*;
 
 use crate::Application;
 
-/// Looks at everything that can be looked at without an engine, for every environment that a
-/// definition names and for `default`; each finding once, errors first.
+/// Looks at everything that can be looked at without an engine, for the chosen environment and
+/// every other one that a definition names; each finding once, errors first.
 pub fn check(application: &Application) -> Vec<Diagnostic> {
     let mut found = Findings::default();
     found.extend(application.diagnostics().iter().cloned());

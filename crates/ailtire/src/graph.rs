@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use ailtire_context::{BaseKind, Dockerfile};
 use ailtire_events::{Diagnostic, Location};
-use ailtire_manifest::{Application as Definitions, reference};
+use ailtire_manifest::Application as Definitions;
+use ailtire_manifest::reference::canonical;
 use rayon::prelude::*;
 
 use crate::Application;
@@ -110,11 +111,6 @@ impl ImageGraph {
         }
         diagnostic
     }
-}
-
-/// One form of all references that name the same image; what is no reference stays as it is.
-pub(crate) fn canonical(reference: &str) -> String {
-    reference::canonical(reference).unwrap_or_else(|_| reference.to_owned())
 }
 
 /// Which image carries which reference.

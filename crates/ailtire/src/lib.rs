@@ -30,6 +30,5 @@ pub use context::{ContextReport, ListedEntry};
 pub use error::Error;
 pub use graph::{Edge, ImageGraph};
 pub use plan::{Action, Plan, PlanOptions, PlannedBase, PlannedImage};
-pub use schedule::{JobResult, schedule};
 pub use selection::Selection;
 pub use tokio_util::sync::CancellationToken;

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What became of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum JobResult<T, E> {
+pub(crate) enum JobResult<T, E> {
     /// It was done.
     Done(T),
     /// It failed.
@@ -22,11 +22,11 @@ pub enum JobResult<T, E> {
 
 /// How to run jobs.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// How many jobs may run at once; at least one does.
-    pub jobs: usize,
+    pub(crate) jobs: usize,
     /// Whether independent jobs are still started after one failed.
-    pub keep_going: bool,
+    pub(crate) keep_going: bool,
 }
 
 /// Runs every job of a graph without cycles; `dependencies[i]` are the jobs that `i` needs.
@@ -36,7 +36,7 @@ pub struct Limits {
 /// their end. When `cancel` is triggered, running jobs are dropped.
 ///
 /// Of the jobs that are ready the one with the lowest number starts first.
-pub async fn schedule<T, E, F>(
+pub(crate) async fn schedule<T, E, F>(
     dependencies: &[Vec<usize>],
     limits: Limits,
     cancel: &CancellationToken,

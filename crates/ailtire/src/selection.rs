@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ailtire_events::Diagnostic;
-use ailtire_manifest::{LookupError, resolve_package};
+use ailtire_manifest::{LookupError, did_you_mean, nearest, resolve_package};
 use globset::GlobBuilder;
 
 use crate::Application;
@@ -86,12 +86,10 @@ impl Application {
             }
         };
         let known = self.definitions.images.iter().map(|image| image.name.as_str());
-        let near = near_misses(selector, known.chain(near.iter().map(String::as_str)));
-        Diagnostic::error("nothing-selected", message).help(if near.is_empty() {
-            "`ailtire-build graph` lists packages and images".to_owned()
-        } else {
-            format!("did you mean {}?", quoted(near))
-        })
+        let near = nearest(selector, known.chain(near.iter().map(String::as_str)));
+        let listed = || "`ailtire-build graph` lists packages and images".to_owned();
+        Diagnostic::error("nothing-selected", message)
+            .help(did_you_mean(&near).unwrap_or_else(listed))
     }
 
     fn without_images(&self, package: usize, selector: &str, recursive: bool) -> Diagnostic {
@@ -164,17 +162,6 @@ impl Application {
         }
         Ok(selected.into_iter().collect())
     }
-}
-
-/// Up to three of `names` that differ from `word` only by a few letters, nearest first.
-fn near_misses<'names>(word: &str, names: impl Iterator<Item = &'names str>) -> Vec<String> {
-    let mut near: Vec<_> = names
-        .map(|name| (strsim::damerau_levenshtein(word, name), name))
-        .filter(|(distance, name)| *distance <= 1 + word.len().min(name.len()) / 4)
-        .collect();
-    near.sort_unstable();
-    near.dedup();
-    near.into_iter().take(3).map(|(_, name)| name.to_owned()).collect()
 }
 
 /// The names in backticks, with "or" between them.

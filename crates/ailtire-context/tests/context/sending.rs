@@ -5,12 +5,12 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use crate::support::Fixture;
-use ailtire_context::{BuildContext, ChangedWhileSent, Content, ContentReader, ContextEntry};
+use ailtire_context::{BuildContext, Content, ContentError, ContentReader, ContextEntry};
 use ailtire_tree::Digest;
 
 fn archive(context: &BuildContext, fixture: &Fixture, first: &[ContextEntry]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let written = context.write_tar(fixture.root(), first, &mut bytes).unwrap();
+    let written = context.write_tar(fixture.root(), first, |_| 0, &mut bytes).unwrap();
     assert_eq!(written, bytes.len() as u64);
     bytes
 }
@@ -91,6 +91,16 @@ fn leading_entries_take_the_place_of_listed_ones() {
     assert_eq!(contents["Dockerfile"], b"FROM other\n");
 }
 
+#[test]
+fn a_leading_file_takes_the_place_of_a_directory_and_what_it_holds() {
+    let fixture = sample();
+    let content = Content::Generated { bytes: Arc::from(&b""[..]), digest: Digest::of(b"") };
+    let first = ContextEntry { path: "a".into(), mode: 0o644, content };
+    let archive = archive(&fixture.assemble().unwrap(), &fixture, &[first]);
+    let paths: Vec<_> = unpacked(&archive).into_iter().map(|(path, ..)| path).collect();
+    assert!(paths.contains(&"a".to_owned()) && !paths.contains(&"a/ä b".to_owned()), "{paths:?}");
+}
+
 /// The entry of `path`, read to its end.
 fn read(fixture: &Fixture, context: &BuildContext, path: &str) -> io::Result<Vec<u8>> {
     let entry = context.entries.iter().find(|entry| &*entry.path == path).unwrap();
@@ -106,19 +116,50 @@ fn a_file_that_changed_is_never_sent_as_if_it_had_not() {
     assert_eq!(read(&fixture, &context, "file").unwrap(), b"12345");
     let problem = |fixture: &Fixture| {
         let error = read(fixture, &context, "file").unwrap_err();
-        assert_eq!(ChangedWhileSent::of(&error).unwrap().source_path, "app/file");
-        let error = context.write_tar(fixture.root(), &[], io::sink()).unwrap_err();
-        assert!(ChangedWhileSent::of(&error).is_some());
+        let changed = ContentError::Changed { path: "app/file".to_owned() };
+        assert_eq!(ContentError::of(&error), Some(&changed));
+        let error = context.write_tar(fixture.root(), &[], |_| 0, io::sink()).unwrap_err();
+        assert_eq!(ContentError::of(&error), Some(&changed));
         error.to_string()
     };
     for changed in ["12346", "1234", "123456", ""] {
         fixture.write("app/file", changed);
         assert_eq!(problem(&fixture), "`app/file` changed while it was sent");
     }
-    std::fs::remove_file(fixture.root().join("app/file")).unwrap();
+    let path = fixture.root().join("app/file");
+    std::fs::remove_file(&path).unwrap();
     problem(&fixture);
     fixture.link("app/file", "Dockerfile");
     problem(&fixture);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    problem(&fixture);
+}
+
+#[test]
+fn an_empty_file_is_held_to_what_it_was_too() {
+    let fixture = Fixture::new(&[("app/Dockerfile", "FROM scratch\n"), ("app/file", "")]);
+    let context = fixture.assemble().unwrap();
+    let changed = ContentError::Changed { path: "app/file".to_owned() };
+    let problem = || ContentError::of(&read(&fixture, &context, "file").unwrap_err()).cloned();
+    fixture.write("app/file", "more");
+    assert_eq!(problem().as_ref(), Some(&changed));
+    let path = fixture.root().join("app/file");
+    std::fs::remove_file(&path).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
+    assert_eq!(problem().as_ref(), Some(&changed), "a FIFO that nobody writes to");
+}
+
+#[test]
+fn files_of_all_lengths_are_read_whole() {
+    const CHUNK: usize = 128 * 1024;
+    let fixture = Fixture::new(&[("app/Dockerfile", "FROM scratch\n")]);
+    for length in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK] {
+        let text = "7".repeat(length);
+        fixture.write("app/file", &text);
+        let context = fixture.assemble().unwrap();
+        assert!(read(&fixture, &context, "file").unwrap() == text.as_bytes(), "{length}");
+    }
 }
 
 #[test]
@@ -130,6 +171,9 @@ fn the_last_bytes_of_changed_content_are_held_back() {
     let mut reader = ContentReader::open(fixture.root(), entry).unwrap();
     let mut exactly = [0; 5];
     assert!(reader.read_exact(&mut exactly).is_err(), "also to a reader that knows the size");
+    fixture.write("app/file", "123456");
+    let mut reader = ContentReader::open(fixture.root(), entry).unwrap();
+    assert!(reader.read_exact(&mut exactly).is_err(), "also where more was appended");
 }
 
 #[test]

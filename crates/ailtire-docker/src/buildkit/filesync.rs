@@ -4,10 +4,11 @@
 //! holds only what was not excluded, and rules of one directory must not hit what others put into
 //! it. So the file is shown like any other, and what it says to exclude is shown too.
 
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ailtire_context::{BuildContext, Content, ContextEntry};
+use ailtire_context::{BuildContext, Content, ContentError, ContentReader, ContextEntry};
 use bollard_buildkit_proto::fsutil::types::packet::PacketType;
 use bollard_buildkit_proto::fsutil::types::{Packet, Stat};
 use bollard_buildkit_proto::moby::filesync::v1::file_sync_server::FileSync;
@@ -19,7 +20,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::selection::select;
 use crate::BuildRequest;
-use crate::content::{self, CHUNK, ContentError};
+use crate::content::{CHUNK, modification_time};
 
 /// What the Dockerfile is called where the engine reads it.
 pub(super) const DOCKERFILE_NAME: &str = "Dockerfile";
@@ -181,11 +182,20 @@ fn serve(
     let (asking, asked) = unbounded_channel();
     tokio::spawn(listen(questions, asking));
     tokio::task::spawn_blocking(move || {
-        let Err(Stop::Content(error)) = answer(&view, asked, &answers) else { return };
-        // The engine must not take what it has for the whole file.
-        let _ = answers.blocking_send(Err(Status::aborted("a file changed while it was sent")));
         // Nobody listens only where the build is over.
-        let _ = trouble.send(error);
+        match answer(&view, asked, &answers) {
+            Ok(()) | Err(Stop::Deaf) => {}
+            Err(Stop::NoFile) => {
+                let unknown = Status::invalid_argument("there is no file with this number");
+                let _ = answers.blocking_send(Err(unknown));
+            }
+            Err(Stop::Content(error)) => {
+                // The engine must not take what it has for the whole file.
+                let changed = Status::aborted("a file changed while it was sent");
+                let _ = answers.blocking_send(Err(changed));
+                let _ = trouble.send(error);
+            }
+        }
     });
     ReceiverStream::new(stream)
 }
@@ -211,12 +221,17 @@ async fn listen(
 enum Stop {
     /// Nobody listens any more.
     Deaf,
+    /// The engine asked for what is not there or has no content.
+    NoFile,
     Content(ContentError),
 }
 
-impl From<ContentError> for Stop {
-    fn from(error: ContentError) -> Self {
-        Self::Content(error)
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        match ContentError::of(&error) {
+            Some(known) => Self::Content(known.clone()),
+            None => Self::NoFile,
+        }
     }
 }
 
@@ -234,15 +249,14 @@ fn answer(
         let Asked::File(id) = question else {
             return send(packet(PacketType::PacketFin, |_| ()));
         };
-        let Some(entry) = view.numbered(id) else {
-            let unknown = Status::invalid_argument("there is no entry with this number");
-            return answers.blocking_send(Err(unknown)).map_err(|_| Stop::Deaf);
-        };
-        let mut reader = content::open(&view.root, entry)?;
+        let entry = view.numbered(id).ok_or(Stop::NoFile)?;
+        let mut reader = ContentReader::open(&view.root, entry)?;
+        let mut remaining = entry.size();
         loop {
-            // The last chunk is empty, which says that the file is complete: the reader gives it
-            // only where the file was what it should be.
-            let data = reader.chunk(CHUNK)?;
+            // The last chunk is empty, which says that the file is complete: the reader comes to
+            // its end only where the file was what it should be.
+            let data = chunk(&mut reader, remaining)?;
+            remaining = remaining.saturating_sub(data.len() as u64);
             let is_last = data.is_empty();
             send(packet(PacketType::PacketData, |packet| {
                 packet.id = id;
@@ -256,6 +270,13 @@ fn answer(
     Ok(())
 }
 
+/// Up to [`CHUNK`] bytes of a file of which `remaining` are to come; empty at the end.
+fn chunk(reader: &mut ContentReader, remaining: u64) -> io::Result<Vec<u8>> {
+    let mut chunk = Vec::with_capacity(usize::try_from(remaining).unwrap_or(CHUNK).min(CHUNK));
+    reader.take(CHUNK as u64).read_to_end(&mut chunk)?;
+    Ok(chunk)
+}
+
 fn packet(kind: PacketType, fill: impl FnOnce(&mut Packet)) -> Packet {
     let mut packet = Packet { r#type: kind.into(), ..Packet::default() };
     fill(&mut packet);
@@ -264,16 +285,18 @@ fn packet(kind: PacketType, fill: impl FnOnce(&mut Packet)) -> Packet {
 
 fn stat(entry: &ContextEntry) -> Stat {
     let (kind, link) = match &entry.content {
-        Content::Directory => (GO_DIRECTORY, String::new()),
-        Content::Symlink { target } => (GO_SYMLINK, target.to_string()),
-        Content::File { .. } | Content::Generated { .. } => (0, String::new()),
+        Content::Directory => (GO_DIRECTORY, ""),
+        Content::Symlink { target } => (GO_SYMLINK, &**target),
+        Content::File { .. } | Content::Generated { .. } => (0, ""),
     };
+    // A link's size is the length of its target, as systems have it.
+    let size = entry.size() + link.len() as u64;
     Stat {
         path: entry.path.to_string(),
         mode: kind | go_permissions(entry.mode),
-        size: i64::try_from(content::size(entry)).unwrap_or(i64::MAX),
-        mod_time: content::modification_time(entry),
-        linkname: link,
+        size: i64::try_from(size).unwrap_or(i64::MAX),
+        mod_time: modification_time(entry),
+        linkname: link.to_owned(),
         ..Stat::default()
     }
 }

@@ -11,6 +11,7 @@ mod steps;
 
 use std::time::Duration;
 
+use ailtire_context::ContentError;
 use ailtire_events::EventSink;
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
 use bollard_buildkit_proto::moby::buildkit::v1::{SolveResponse, StatusRequest, StatusResponse};
@@ -19,7 +20,6 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 
 use crate::config_file::ConfigFile;
-use crate::content::ContentError;
 use crate::error::{BuildError, is_no_space};
 use crate::http_client::HttpClient;
 use crate::progress::Reporter;

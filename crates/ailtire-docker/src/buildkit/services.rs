@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use ailtire_context::ContentError;
 use bollard_buildkit_proto::health::health_check_response::ServingStatus;
 use bollard_buildkit_proto::health::health_server::{Health, HealthServer};
 use bollard_buildkit_proto::health::{
@@ -27,7 +28,6 @@ use tower::Service;
 
 use super::filesync::FileSyncService;
 use crate::config_file::ConfigFile;
-use crate::content::ContentError;
 use crate::credentials::look_up;
 use crate::{BuildRequest, SecretValueSource};
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
+use ailtire_context::ContentError;
 use http::{HeaderName, HeaderValue};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioExecutor;
@@ -16,7 +17,6 @@ use tokio::task::JoinSet;
 
 use super::services::Services;
 use crate::config_file::ConfigFile;
-use crate::content::ContentError;
 use crate::http_client::HttpClient;
 use crate::{BuildRequest, EngineError};
 

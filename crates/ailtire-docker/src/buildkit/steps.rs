@@ -101,23 +101,8 @@ impl Steps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ailtire_events::{EventKind, EventSink};
+    use crate::test_data::Recorder;
     use bollard_buildkit_proto::google::protobuf::Timestamp;
-    use std::sync::Mutex;
-
-    #[derive(Default)]
-    struct Recorder(Mutex<Vec<String>>);
-
-    impl EventSink for Recorder {
-        fn emit(&self, kind: EventKind) {
-            let line = match kind {
-                EventKind::BuildStep { step, state, .. } => format!("{step} {state:?}"),
-                EventKind::BuildLog { step, text, .. } => format!("{step}: {text}"),
-                other => format!("{other:?}"),
-            };
-            self.0.lock().unwrap().push(line);
-        }
-    }
 
     fn vertex(name: &str, change: impl FnOnce(&mut Vertex)) -> StatusResponse {
         let mut vertex =

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ailtire_events::{BuildFailure, EventSink};
+use ailtire_manifest::reference::registry;
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
 use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder};
@@ -18,7 +19,7 @@ use crate::config_file::ConfigFile;
 use crate::dockerfile_lines::{line_in_message, line_of_number, needs_buildkit};
 use crate::error::is_no_space;
 use crate::progress::Reporter;
-use crate::{BuildError, BuildRequest, BuiltImage, Engine, EngineError, credentials, reference};
+use crate::{BuildError, BuildRequest, BuiltImage, Engine, EngineError, credentials};
 use output::Output;
 use tar_body::TarBody;
 
@@ -113,7 +114,7 @@ async fn base_credentials(
 ) -> HashMap<String, DockerCredentials> {
     let mut found = HashMap::new();
     for base in &request.context.dockerfile.bases {
-        let registry = reference::domain(&base.reference);
+        let registry = registry(&base.reference);
         if let Some(credentials) = credentials::look_up(config, registry).await {
             found.insert(
                 credentials::key_of(registry).to_owned(),

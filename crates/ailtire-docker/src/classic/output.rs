@@ -121,22 +121,7 @@ fn is_remark(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ailtire_events::{EventKind, EventSink};
-    use std::sync::Mutex;
-
-    #[derive(Default)]
-    struct Recorder(Mutex<Vec<String>>);
-
-    impl EventSink for Recorder {
-        fn emit(&self, kind: EventKind) {
-            let line = match kind {
-                EventKind::BuildStep { step, state, .. } => format!("{step} {state:?}"),
-                EventKind::BuildLog { step, text, .. } => format!("{step}: {text}"),
-                other => format!("{other:?}"),
-            };
-            self.0.lock().unwrap().push(line);
-        }
-    }
+    use crate::test_data::Recorder;
 
     #[test]
     fn steps_are_taken_out_of_the_output() {

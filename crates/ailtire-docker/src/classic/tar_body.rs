@@ -1,18 +1,17 @@
 //! A build context as a tar stream, made while it is sent.
 
-use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::io::{self, BufWriter, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ailtire_context::{Content, ContextEntry};
+use ailtire_context::{Content, ContentError, ContentReader, ContextEntry};
+use ailtire_tree::Digest;
 use bytes::Bytes;
-use tar::{Builder, EntryType, Header};
 use tokio::sync::mpsc::{Sender, UnboundedReceiver, channel, unbounded_channel};
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::BuildRequest;
-use crate::content::{self, CHUNK, ContentError};
+use crate::content::{CHUNK, modification_time};
 
 /// Chunks that wait for the connection: bounds the memory of a build.
 const CHUNKS_AHEAD: usize = 16;
@@ -40,8 +39,7 @@ impl TarBody {
             let Err(error) = write(&request, BufWriter::with_capacity(CHUNK, writer)) else {
                 return;
             };
-            let known = error.get_ref().and_then(|inner| inner.downcast_ref::<ContentError>());
-            if let Some(known) = known {
+            if let Some(known) = ContentError::of(&error) {
                 // Nobody listens only where the build is over.
                 let _ = report.send(known.clone());
             }
@@ -68,75 +66,36 @@ pub(super) fn dockerfile_name(request: &BuildRequest) -> String {
     name
 }
 
-fn write(request: &BuildRequest, output: impl Write) -> io::Result<()> {
-    let mut tar = Builder::new(output);
+fn write(request: &BuildRequest, output: impl Write) -> io::Result<u64> {
     let hidden = dockerfile_name(request);
-    let mut has_ignore_file = false;
-    for entry in &request.context.entries {
-        if &*entry.path == IGNORE_FILE && !matches!(entry.content, Content::Directory) {
-            has_ignore_file = true;
-            append_ignore_file(&mut tar, &request.source_root, entry, &hidden)?;
-        } else {
-            append(&mut tar, &request.source_root, entry)?;
-        }
-    }
-    let dockerfile = request.context.dockerfile.text.as_bytes();
-    append_bytes(&mut tar, &hidden, dockerfile)?;
-    if !has_ignore_file {
-        append_bytes(&mut tar, IGNORE_FILE, format!("{IGNORE_FILE}\n{hidden}\n").as_bytes())?;
-    }
-    tar.into_inner()?.flush()
-}
-
-fn header(entry: &ContextEntry) -> Header {
-    let mut header = Header::new_gnu();
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_mode(entry.mode);
-    header.set_mtime(content::modification_time(entry).unsigned_abs() / 1_000_000_000);
-    header.set_size(content::size(entry));
-    header
-}
-
-fn append(tar: &mut Builder<impl Write>, root: &Path, entry: &ContextEntry) -> io::Result<()> {
-    let mut header = header(entry);
-    match &entry.content {
-        Content::Directory => {
-            header.set_entry_type(EntryType::Directory);
-            tar.append_data(&mut header, &*entry.path, io::empty())
-        }
-        Content::Symlink { target } => {
-            header.set_entry_type(EntryType::Symlink);
-            header.set_size(0);
-            tar.append_link(&mut header, &*entry.path, &**target)
-        }
-        Content::File { .. } | Content::Generated { .. } => {
-            header.set_entry_type(EntryType::Regular);
-            let reader = content::open(root, entry).map_err(io::Error::other)?;
-            tar.append_data(&mut header, &*entry.path, reader)
-        }
-    }
+    let first = [
+        generated(&hidden, request.context.dockerfile.text.as_bytes()),
+        generated(IGNORE_FILE, &ignore_file(request, &hidden)?),
+    ];
+    let seconds = |entry: &ContextEntry| modification_time(entry).unsigned_abs() / 1_000_000_000;
+    request.context.write_tar(&request.source_root, &first, seconds, output)
 }
 
 /// The context's own ignore file, with a line that takes the Dockerfile out: the engine knows no
 /// other way. The Docker command does the same.
-fn append_ignore_file(
-    tar: &mut Builder<impl Write>,
-    root: &Path,
-    entry: &ContextEntry,
-    hidden: &str,
-) -> io::Result<()> {
+fn ignore_file(request: &BuildRequest, hidden: &str) -> io::Result<Vec<u8>> {
+    let own = request.context.entries.iter().find(|entry| &*entry.path == IGNORE_FILE);
     let mut text = Vec::new();
-    let mut reader = content::open(root, entry).map_err(io::Error::other)?;
-    io::Read::read_to_end(&mut reader, &mut text)?;
-    text.extend(format!("\n{hidden}\n").into_bytes());
-    append_bytes(tar, IGNORE_FILE, &text)
+    match own.map(|entry| (entry, &entry.content)) {
+        None | Some((_, Content::Directory)) => text.extend_from_slice(IGNORE_FILE.as_bytes()),
+        // What a link leads to may lie outside the context.
+        Some((_, Content::Symlink { .. })) => {}
+        Some((entry, Content::File { .. } | Content::Generated { .. })) => {
+            ContentReader::open(&request.source_root, entry)?.read_to_end(&mut text)?;
+        }
+    }
+    text.extend_from_slice(format!("\n{hidden}\n").as_bytes());
+    Ok(text)
 }
 
-fn append_bytes(tar: &mut Builder<impl Write>, path: &str, bytes: &[u8]) -> io::Result<()> {
-    let content =
-        Content::Generated { bytes: Arc::from(bytes), digest: ailtire_tree::Digest::of(bytes) };
-    append(tar, Path::new(""), &ContextEntry { path: path.into(), mode: 0o644, content })
+fn generated(path: &str, bytes: &[u8]) -> ContextEntry {
+    let content = Content::Generated { bytes: Arc::from(bytes), digest: Digest::of(bytes) };
+    ContextEntry { path: path.into(), mode: 0o644, content }
 }
 
 /// Hands what is written to the connection.

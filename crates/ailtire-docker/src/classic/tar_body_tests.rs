@@ -1,6 +1,7 @@
 use super::*;
 use crate::test_data::{file, request};
 use std::collections::BTreeMap;
+use std::path::Path;
 use tokio_stream::StreamExt;
 
 async fn bytes_of(request: &BuildRequest) -> Vec<u8> {

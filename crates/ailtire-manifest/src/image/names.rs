@@ -8,7 +8,9 @@ use super::Image;
 use crate::lookup::package_path;
 use crate::model::{ImageDefinition, Package};
 use crate::options::LoadOptions;
-use crate::reference::{Reference, canonical, is_tag, suggest, suggest_tag};
+use crate::reference::{
+    DEFAULT_TAG, Reference, canonical, is_tag, split_tag, suggest, suggest_tag,
+};
 
 /// What all references of one load have in common, checked once.
 pub(crate) struct Naming {
@@ -125,10 +127,8 @@ impl Image<'_, '_> {
 
 /// The reference complete with its tag, and with the version as another tag.
 fn with_tags(reference: &str, version: Option<&str>) -> Vec<String> {
-    let (name, tag) = match reference.rsplit_once(':') {
-        Some((name, tag)) if !tag.contains('/') => (name, tag),
-        _ => (reference, "latest"),
-    };
+    let (name, tag) = split_tag(reference);
+    let tag = tag.unwrap_or(DEFAULT_TAG);
     let mut references = vec![format!("{name}:{tag}")];
     if let Some(version) = version.filter(|version| *version != tag) {
         references.push(format!("{name}:{version}"));
@@ -143,8 +143,7 @@ pub(crate) fn report_duplicates(images: &[ImageDefinition], diagnostics: &mut Ve
     let mut told: Vec<(usize, usize)> = Vec::new();
     for (index, image) in images.iter().enumerate() {
         for reference in &image.references {
-            let Ok(complete) = canonical(reference) else { continue };
-            let other = *first.entry(complete).or_insert(index);
+            let other = *first.entry(canonical(reference)).or_insert(index);
             if other == index || told.contains(&(other, index)) {
                 continue;
             }
