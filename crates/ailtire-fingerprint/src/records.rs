@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use ailtire_events::DirtyReason;
+use ailtire_events::{Diagnostic, DirtyReason};
 use ailtire_tree::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -121,6 +121,20 @@ impl Records {
     /// How many lines of the journal were unreadable.
     pub fn damaged_lines(&self) -> usize {
         self.damaged_lines
+    }
+
+    /// What to tell users of unreadable lines, if there are any.
+    pub fn damage(&self) -> Option<Diagnostic> {
+        let lines = match self.damaged_lines {
+            0 => return None,
+            1 => "one line".to_owned(),
+            lines => format!("{lines} lines"),
+        };
+        let message = format!("{lines} of the records of built images can't be read");
+        Some(
+            Diagnostic::warning("damaged-state", message)
+                .help("nothing is lost: the images that they were about are built again"),
+        )
     }
 
     /// How many images are recorded.
