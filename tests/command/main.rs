@@ -6,6 +6,7 @@
 
 #[path = "../directory.rs"]
 mod directory;
+mod faults;
 mod findings;
 mod looking;
 mod support;

@@ -88,6 +88,110 @@ fn an_interrupt_cancels_what_runs_and_keeps_what_is_done() {
     assert_eq!(run.summary()["fresh"], 1, "the finished image stays recorded: {run}");
 }
 
+/// Interrupts a build once `ready` says so of its messages, and returns all of them; it must end
+/// with the exit code of a cancelled run.
+fn interrupted(
+    application: &TestApplication,
+    arguments: &[&str],
+    mut ready: impl FnMut(u32, &str) -> bool,
+) -> String {
+    let arguments = [&["build", "--message-format", "json"], arguments].concat();
+    let mut child = application.command(&arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut all = String::new();
+    while !ready(child.id(), &all) {
+        let read = std::io::BufRead::read_line(&mut output, &mut all).unwrap();
+        assert_ne!(read, 0, "it ended too early: {all}");
+    }
+    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(kill.unwrap().success());
+    std::io::Read::read_to_string(&mut output, &mut all).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{all}");
+    assert!(all.lines().last().unwrap_or_default().contains("run-finished"), "{all}");
+    all
+}
+
+#[test]
+fn an_interrupt_does_not_wait_for_files_to_be_read() {
+    let application = TestApplication::new(&[
+        ("deploy/build.js", "module.exports = { a: { dir: 'a' } };"),
+        ("deploy/a/Dockerfile", "FROM scratch\nCOPY . /\n"),
+    ]);
+    // Nobody reads this much in a test, and on the disk it takes no space.
+    let huge = std::fs::File::create(application.path("deploy/a/huge")).unwrap();
+    huge.set_len(1 << 42).unwrap();
+    let read_so_far = |process: u32| -> u64 {
+        let counts = std::fs::read_to_string(format!("/proc/{process}/io")).unwrap();
+        counts.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
+    };
+    let all = interrupted(&application, &[], |process, _| {
+        while read_so_far(process) < 64 << 20 {
+            std::thread::yield_now();
+        }
+        true
+    });
+    assert!(!all.contains("plan-ready"), "{all}");
+}
+
+#[test]
+fn an_interrupt_does_not_wait_for_a_registry() {
+    // It takes calls and never answers.
+    let registry = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = registry.local_addr().unwrap().port();
+    let application = TestApplication::new(&[
+        ("deploy/build.js", "module.exports = { a: { dir: 'a' } };"),
+        ("deploy/a/Dockerfile", &format!("FROM 127.0.0.1:{port}/base:1\n")),
+    ]);
+    interrupted(&application, &["--pull"], |_, all| all.contains("pulling"));
+}
+
+#[test]
+fn every_base_that_cannot_be_fetched_is_named_at_its_line() {
+    let application = TestApplication::new(&[
+        ("deploy/build.js", "module.exports = { a: { dir: 'a' } };"),
+        (
+            "deploy/a/Dockerfile",
+            "FROM one.invalid/base:1 AS one\nFROM two.invalid/base:2\nCOPY --from=one / /\n",
+        ),
+    ]);
+    let run = application.run(&["build", "--pull"]);
+    assert_eq!(run.code, Some(1), "{run}");
+    for part in [
+        "`one.invalid/base:1` could not be fetched",
+        "deploy/a/Dockerfile:1",
+        "`two.invalid/base:2` could not be fetched",
+        "deploy/a/Dockerfile:2",
+        "error: 2 base images could not be fetched",
+    ] {
+        assert!(run.stderr.contains(part), "`{part}` is not said in {run}");
+    }
+}
+
+#[test]
+fn a_dry_run_ends_as_every_run_does() {
+    let application = with_a_failing_image();
+    let run = application.built(&["--dry-run"]);
+    assert_eq!(run.summary()["dry_run"], true, "{run}");
+    assert_eq!(run.summary()["skipped"], 3, "{run}");
+    assert_eq!(run.events("run-finished").len(), 1, "{run}");
+    let run = application.run(&["build", "--dry-run"]);
+    assert!(run.stderr.contains("dry run: 3 to bring up to date, 0 fresh in"), "{run}");
+}
+
+#[test]
+fn messages_that_cannot_be_written_are_not_lost_in_silence() {
+    let application = TestApplication::new(&[
+        ("deploy/build.js", "module.exports = { a: { dir: 'a' } };"),
+        ("deploy/a/Dockerfile", "FROM scratch\nCOPY . /\n"),
+    ]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = application.command(&["build", "--message-format", "json"]);
+    let run = Run::of(command.stdout(full).output().unwrap());
+    assert_eq!(run.code, Some(4), "{run}");
+    assert!(run.stderr.contains("cannot write to standard output"), "{run}");
+    assert_eq!(application.built(&[]).summary()["fresh"], 1, "what was built stays recorded");
+}
+
 #[test]
 fn a_file_that_changes_while_it_is_built_is_never_recorded_as_fresh() {
     // The first image's build rewrites nothing; the second one's file is changed between planning

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ailtire::{Access, EndpointOptions, OpenOptions};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{build, check, clean, completions, context, graph, plan, why};
@@ -57,6 +58,7 @@ pub(crate) struct GlobalArguments {
 
     /// Name of this instance of the application
     #[arg(long, global = true, value_name = "NAME")]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(crate) name: Option<String>,
 
     /// Repository that goes before every image tag

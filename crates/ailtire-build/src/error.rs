@@ -103,9 +103,12 @@ impl From<Error> for Failure {
                 let told = Self::definitions(&diagnostics);
                 Self { diagnostics, ..told }
             }
+            Error::Bases(diagnostics) => Self { diagnostics, ..Self::new(exit::FAILED, message) },
             Error::Engine(error) => error.into(),
             Error::State(_) => Self::new(exit::IO, message)
                 .hint("the state may be deleted at any time; it must be writable to build"),
+            Error::Outside { .. } => Self::new(exit::UNUSABLE, message)
+                .hint("`--allow-outside` names a directory that is there"),
             Error::Io { action: "open", .. } => Self::new(exit::UNUSABLE, message)
                 .hint("`--app` names the directory of an application"),
             Error::Io { .. } => Self::new(exit::IO, message),

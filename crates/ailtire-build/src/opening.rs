@@ -95,6 +95,7 @@ pub(crate) fn plan(
     printer: &Printer,
 ) -> Result<(Plan, Records), Failure> {
     let records = application.state().records(endpoint).map_err(ailtire::Error::from)?;
+    printer.diagnostics(records.damage().as_ref());
     let planned = application.plan(options, &records, store);
     let plan = planned.map_err(ailtire::Error::Definitions)?;
     printer.diagnostics(&plan.diagnostics);

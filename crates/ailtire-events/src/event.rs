@@ -96,6 +96,9 @@ pub struct Summary {
     pub bytes_sent: u64,
     /// Milliseconds that the run took.
     pub duration: u64,
+    /// Whether nothing was done: `skipped` are then the images that would be brought up to date.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub dry_run: bool,
 }
 
 /// What happened. `image` is always an image's first reference.

@@ -10,11 +10,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use ailtire_events::DirtyReason;
+use ailtire_events::{Diagnostic, DirtyReason};
 use ailtire_tree::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::inputs::{FORMAT, RecordedInputs};
+use crate::inputs::RecordedInputs;
 use crate::state::{Lock, append, read_if_there, replace};
 
 /// The file that is the journal.
@@ -35,7 +35,7 @@ pub struct RecordedBase {
 /// What is known of an image that the engine confirmed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// The [`FORMAT`] of key and fingerprint.
+    /// The [`FORMAT`](crate::FORMAT) of key and fingerprint.
     pub format: u32,
     /// All references that it was given; the first one names it.
     pub references: Vec<String>,
@@ -89,10 +89,9 @@ impl Records {
         for line in complete.unwrap_or(&bytes).split(|byte| *byte == b'\n') {
             lines += 1;
             match decode(line) {
-                Some(record) if record.format == FORMAT => {
+                Some(record) => {
                     known.insert(record.name().to_owned(), record);
                 }
-                Some(_) => {}
                 None if line.is_empty() => {}
                 None => damaged_lines += 1,
             }
@@ -124,6 +123,20 @@ impl Records {
     /// How many lines of the journal were unreadable.
     pub fn damaged_lines(&self) -> usize {
         self.damaged_lines
+    }
+
+    /// What to tell users of unreadable lines, if there are any.
+    pub fn damage(&self) -> Option<Diagnostic> {
+        let lines = match self.damaged_lines {
+            0 => return None,
+            1 => "one line".to_owned(),
+            lines => format!("{lines} lines"),
+        };
+        let message = format!("{lines} of the records of built images can't be read");
+        Some(
+            Diagnostic::warning("damaged-state", message)
+                .help("nothing is lost: the images that they were about are built again"),
+        )
     }
 
     /// How many images are recorded.

@@ -15,7 +15,7 @@
 //! All of it may be deleted at any time; the next run finds everything out again.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use ailtire_events::Diagnostic;
@@ -115,7 +115,21 @@ impl StateDirectory {
         options.open(&path).map_err(StateError::new("open", &path))
     }
 
+    /// What is in the way where the directory should be; nothing is remembered then.
+    pub fn obstacle(&self) -> Option<Diagnostic> {
+        let is_there = fs::symlink_metadata(&self.path).is_ok();
+        (is_there && !self.path.is_dir()).then(|| {
+            let name = Self::NAME;
+            let message = format!("`{name}` is not a directory, so nothing can be remembered");
+            Diagnostic::warning("damaged-state", message)
+                .help(format!("remove `{name}`: images can't be built without the state"))
+        })
+    }
+
     fn create(&self) -> Result<(), StateError> {
+        if self.obstacle().is_some() {
+            return Err(StateError::new("use", &self.path)(ErrorKind::NotADirectory.into()));
+        }
         fs::create_dir_all(&self.path).map_err(StateError::new("create", &self.path))?;
         for (name, content) in [("CACHEDIR.TAG", TAG), (".gitignore", "*\n")] {
             let path = self.path.join(name);
@@ -140,7 +154,11 @@ impl StateDirectory {
     /// [`StateError`] where the directory can't be read or written.
     pub fn ensure_version(&self, _lock: &Lock) -> Result<Option<Diagnostic>, StateError> {
         let path = self.path.join("version");
-        let found = read_if_there(&path).map_err(StateError::new("read", &path))?;
+        let found = match read_if_there(&path) {
+            // Not this program's doing: as good as another version's.
+            Err(error) if error.kind() == ErrorKind::IsADirectory => Some(Vec::new()),
+            found => found.map_err(StateError::new("read", &path))?,
+        };
         if found.as_deref() == Some(VERSION.as_bytes()) {
             return Ok(None);
         }
@@ -168,13 +186,9 @@ impl StateDirectory {
     }
 
     fn remove_contents(&self) -> Result<(), StateError> {
-        for folder in ["logs", "engines"] {
-            let path = self.path.join(folder);
-            ignore_missing(fs::remove_dir_all(&path)).map_err(StateError::new("remove", &path))?;
-        }
-        for file in ["stat-index", "definitions", "version"] {
-            let path = self.path.join(file);
-            ignore_missing(fs::remove_file(&path)).map_err(StateError::new("remove", &path))?;
+        for name in ["logs", "engines", "stat-index", "definitions", "version"] {
+            let path = self.path.join(name);
+            remove(&path).map_err(StateError::new("remove", &path))?;
         }
         Ok(())
     }
@@ -237,7 +251,7 @@ fn sign(file: &mut File) -> io::Result<()> {
 pub(crate) fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if is_missing(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -247,8 +261,14 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     // Anew each time: the state may be deleted while a run goes on.
     fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(content)?;
+    // The names of temporary files are of no use in a message.
+    let plain = |error: io::Error| io::Error::from(error.kind());
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(plain)?;
+    file.write_all(content).map_err(plain)?;
+    if path.is_dir() {
+        // Nothing of ours: a file that could not be read is made anew, whatever it is.
+        fs::remove_dir_all(path)?;
+    }
     file.persist(path)?;
     Ok(())
 }
@@ -261,9 +281,19 @@ pub(crate) fn append(path: &Path, line: &[u8]) -> io::Result<()> {
     OpenOptions::new().append(true).create(true).open(path)?.write_all(line)
 }
 
-fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+/// Removes what is at `path`, whatever it is; nothing may be there.
+fn remove(path: &Path) -> io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if is_missing(&error) => Ok(()),
         other => other,
     }
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }

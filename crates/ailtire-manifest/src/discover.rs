@@ -152,13 +152,13 @@ impl<'tree> Search<'tree> {
         });
     }
 
-    fn index_of(&self, directory: &Directory, listing: &Listing) -> Option<String> {
+    fn index_of(&mut self, directory: &Directory, listing: &Listing) -> Option<String> {
         self.file_in(directory, listing, INDEX)
     }
 
     /// The path of the file `name`, where `directory` has it. A link that leads nowhere good is
     /// taken for the file, so that using it says what is wrong.
-    fn file_in(&self, directory: &Directory, listing: &Listing, name: &str) -> Option<String> {
+    fn file_in(&mut self, directory: &Directory, listing: &Listing, name: &str) -> Option<String> {
         let entry = listing.get(name)?;
         let path = directory.child_path(name);
         let is_file = match entry.kind() {
@@ -170,18 +170,37 @@ impl<'tree> Search<'tree> {
             },
             EntryKind::Directory | EntryKind::Special => false,
         };
+        if !is_file {
+            let message = format!("`{path}` is not a file");
+            let diagnostic = Diagnostic::error("not-a-file", message).at(Location::file(&*path));
+            self.diagnostics.push(diagnostic.help(format!("definitions are read from `{name}`")));
+        }
         is_file.then_some(path)
     }
 
     /// The path of `deploy/`, free of links.
-    fn deploy_of(&self, directory: &Directory, listing: &Listing) -> Option<String> {
+    fn deploy_of(&mut self, directory: &Directory, listing: &Listing) -> Option<String> {
         let entry = listing.get(DEPLOY)?;
         let path = directory.child_path(DEPLOY);
         match entry.kind() {
             EntryKind::Directory => Some(path),
             EntryKind::Symlink => match self.tree.resolve(&path) {
                 Ok(Resolved::Inside(real)) if self.tree.directory(&real).is_some() => Some(real),
-                _ => None,
+                Ok(Resolved::Inside(_) | Resolved::Missing) => None,
+                Ok(Resolved::Outside(_)) => {
+                    let message = format!("`{path}` leads out of the application root");
+                    self.diagnostics.push(
+                        Diagnostic::error("path-outside", message).at(Location::file(path)).help(
+                            "permit the directory with `--allow-outside DIR`, or keep what is \
+                             needed in the application",
+                        ),
+                    );
+                    None
+                }
+                Err(error) => {
+                    self.unreadable(&error);
+                    None
+                }
             },
             EntryKind::File | EntryKind::Special => None,
         }

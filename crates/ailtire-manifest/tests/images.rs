@@ -175,7 +175,7 @@ fn contexts_can_be_wrong_too() {
     );
     assert_eq!(
         complaints("{ contexts: {} }"),
-        ["error[no-context] `web` is not defined without an environment"]
+        ["error[empty-contexts] the `contexts` of `web` are empty"]
     );
     assert_eq!(
         complaints("{ dir: '.', contexts: { default: {} } }"),

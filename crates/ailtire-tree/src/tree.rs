@@ -38,7 +38,10 @@ pub struct ReadError {
 
 impl ReadError {
     fn new(path: impl Into<String>, error: &dyn std::fmt::Display) -> Self {
-        Self { path: path.into(), message: error.to_string() }
+        let path = path.into();
+        // The root has no name of its own.
+        let path = if path.is_empty() { ".".to_owned() } else { path };
+        Self { path, message: error.to_string() }
     }
 }
 
@@ -265,13 +268,27 @@ impl Tree {
     }
 
     fn resolve_outside(&self, path: &str) -> Resolved {
-        let Ok(absolute) = std::fs::canonicalize(self.root.join(path)) else {
-            return Resolved::Outside(self.root.join(path));
+        let wanted = self.root.join(path);
+        let allowed = |absolute: &Path| {
+            relative_to(&self.root, absolute).filter(|inside| self.start(inside).is_some())
         };
-        match relative_to(&self.root, &absolute) {
-            Some(inside) if self.start(&inside).is_some() => Resolved::Inside(inside),
-            _ => Resolved::Outside(absolute),
+        for there in wanted.ancestors() {
+            match std::fs::canonicalize(there) {
+                Ok(absolute) if there == wanted => {
+                    let inside = allowed(&absolute);
+                    return inside.map_or(Resolved::Outside(absolute), Resolved::Inside);
+                }
+                // What is not there is missing where it would be allowed.
+                Ok(absolute) if allowed(&absolute).is_some() => return Resolved::Missing,
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                    ) => {}
+                _ => break,
+            }
         }
+        Resolved::Outside(wanted)
     }
 
     /// Where the symbolic link `entry` of `directory` leads, as it is written.
@@ -424,9 +441,11 @@ impl Tree {
                 listing.unusable.push(std::ffi::OsString::from_vec(raw_name.to_bytes().to_vec()));
                 continue;
             };
-            // A name that vanished between the two calls is one that is not there.
-            let Ok(stat) = rustix::fs::statat(&handle, raw_name, AtFlags::SYMLINK_NOFOLLOW) else {
-                continue;
+            let stat = match rustix::fs::statat(&handle, raw_name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => stat,
+                // A name that vanished between the two calls is one that is not there.
+                Err(rustix::io::Errno::NOENT) => continue,
+                Err(error) => return Err(read_error(error)),
             };
             entries.push(entry_of(directory, name, &stat));
         }

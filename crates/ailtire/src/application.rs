@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ailtire_events::{Diagnostic, EventKind, EventSink};
-use ailtire_fingerprint::{Lock, StateDirectory};
+use ailtire_fingerprint::{Lock, StateDirectory, StateError};
 use ailtire_manifest::{
     Application as Definitions, DEFAULT_ENVIRONMENT, EvaluationCache, Limits, LoadOptions,
 };
@@ -56,14 +56,17 @@ pub struct OpenOptions {
     pub access: Access,
 }
 
-/// An application whose definitions have been read.
-#[derive(Debug)]
+/// An application whose definitions have been read; clones share what was read.
+#[derive(Debug, Clone)]
 pub struct Application {
     pub(crate) tree: Arc<Tree>,
-    pub(crate) definitions: Definitions,
+    pub(crate) definitions: Arc<Definitions>,
     pub(crate) state: StateDirectory,
     pub(crate) lock: Option<Arc<Lock>>,
     load_options: LoadOptions,
+    /// Whether the environment was chosen, or is the one that is taken where none is.
+    pub(crate) environment_is_chosen: bool,
+    access: Access,
     cache: Arc<EvaluationCache>,
     environments: BTreeSet<String>,
     diagnostics: Vec<Diagnostic>,
@@ -78,8 +81,12 @@ impl Application {
     /// [`Error`] where there is no application, or its state can't be used.
     pub fn open(options: &OpenOptions, sink: &dyn EventSink) -> Result<Self, Error> {
         let root = find(options)?;
+        for path in &options.allow_outside {
+            let outside = |source| Error::Outside { path: path.clone(), source };
+            require_directory(path).map_err(outside)?;
+        }
         let state = StateDirectory::of(&root);
-        let mut diagnostics = Vec::new();
+        let mut diagnostics: Vec<_> = state.obstacle().into_iter().collect();
         let lock = match options.access {
             Access::Write => Some(state.lock(|holder| {
                 sink.emit(EventKind::WaitingForLock { holder: holder.to_owned() });
@@ -106,10 +113,12 @@ impl Application {
         diagnostics.extend(loaded.diagnostics);
         Ok(Self {
             tree: Arc::new(tree),
-            definitions: loaded.application,
+            definitions: Arc::new(loaded.application),
             state,
             lock: lock.map(Arc::new),
             load_options,
+            environment_is_chosen: options.environment.is_some(),
+            access: options.access,
             cache: Arc::new(cache),
             environments: loaded.environments,
             diagnostics,
@@ -124,10 +133,12 @@ impl Application {
         let loaded = ailtire_manifest::load(&self.tree, &load_options, &self.cache);
         Self {
             tree: Arc::clone(&self.tree),
-            definitions: loaded.application,
+            definitions: Arc::new(loaded.application),
             state: self.state.clone(),
             lock: self.lock.clone(),
             load_options,
+            environment_is_chosen: false,
+            access: self.access,
             cache: Arc::clone(&self.cache),
             environments: loaded.environments,
             diagnostics: loaded.diagnostics,
@@ -179,13 +190,21 @@ impl Application {
 
     /// Keeps what was found out about files and definitions, so that the next run need not.
     ///
-    /// Without the lock (another run is writing) nothing is kept and nothing is wrong.
+    /// Nothing is wrong where a run that only looks can't keep it, be it that another run has the
+    /// lock or that the disk is full.
     ///
     /// # Errors
     ///
     /// [`Error::State`] where it can't be written.
     pub fn save(&self) -> Result<(), Error> {
         let Some(lock) = &self.lock else { return Ok(()) };
+        match self.write_caches(lock) {
+            Err(_) if self.access == Access::Read => Ok(()),
+            written => Ok(written?),
+        }
+    }
+
+    fn write_caches(&self, lock: &Lock) -> Result<(), StateError> {
         if let Some(index) = self.tree.updated_index() {
             self.state.write(lock, STAT_INDEX, &index)?;
         }
@@ -198,15 +217,20 @@ impl Application {
 
 fn find(options: &OpenOptions) -> Result<PathBuf, Error> {
     let directory = &options.directory;
-    let directory = std::fs::canonicalize(directory).map_err(|source| Error::Io {
-        action: "open",
-        path: directory.clone(),
-        source,
-    })?;
+    let opened = require_directory(directory).and_then(|()| std::fs::canonicalize(directory));
+    let directory =
+        opened.map_err(|source| Error::Io { action: "open", path: directory.clone(), source })?;
     if options.exact {
         return Ok(directory);
     }
     ailtire_manifest::find_root(&directory).ok_or(Error::NoApplication { searched: directory })
+}
+
+fn require_directory(path: &Path) -> std::io::Result<()> {
+    if std::fs::metadata(path)?.is_dir() {
+        return Ok(());
+    }
+    Err(std::io::ErrorKind::NotADirectory.into())
 }
 
 fn load_options(options: &OpenOptions) -> LoadOptions {

@@ -14,6 +14,7 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::plan::{Action, Plan, PlanOptions, PlannedBase, PlannedImage};
+use crate::prepare::Prepared;
 use crate::schedule::{JobResult, Limits, schedule};
 use crate::{Application, Error};
 
@@ -73,7 +74,8 @@ enum How {
 impl Application {
     /// Brings the images of `options` up to date in `engine`.
     ///
-    /// Failed builds are in the outcome, and were told to `sink`.
+    /// Failed builds are in the outcome, and were told to `sink`. A run that `cancel` ends before
+    /// anything was planned has an outcome without images.
     ///
     /// # Errors
     ///
@@ -86,90 +88,40 @@ impl Application {
         cancel: &CancellationToken,
     ) -> Result<Outcome, Error> {
         let begin = Instant::now();
-        let records = self.state.records(&engine.describe())?;
-        if let Some(lock) = &self.lock
-            && let Err(source) = records.tidy(lock)
-        {
-            let path = self.state.path().to_owned();
-            return Err(Error::Io { action: "write", path, source });
-        }
-        let mut store = engine.images().await?;
-        if options.pull {
-            self.pull_bases(options, engine, sink).await?;
-            store = engine.images().await?;
-        }
-        let mut wanted = options.plan.clone();
-        if options.no_cache {
-            wanted.forced.extend(&options.plan.images);
-        }
-        let plan = self.plan(&wanted, &records, Some(&store)).map_err(Error::Definitions)?;
-        self.save()?;
-        announce(&plan, sink);
-        if options.dry_run {
-            let dirty = plan.dirty();
-            let fresh = plan.images.len() - dirty;
-            let duration = milliseconds(begin);
-            let summary = Summary { fresh, skipped: dirty, duration, ..Summary::default() };
-            return Ok(Outcome { summary, ..Outcome::default() });
-        }
-        let run = Run {
-            application: self,
-            plan: &plan,
-            options,
-            engine,
-            sink,
-            records: &records,
-            ready: plan.images.iter().map(|_| OnceLock::new()).collect(),
-            pulled: Mutex::default(),
+        let prepared = tokio::select! {
+            biased;
+            () = cancel.cancelled() => None,
+            prepared = self.prepare(options, engine, sink) => Some(prepared?),
         };
-        let results = run.all(cancel).await;
-        let mut outcome = run.conclude(results, cancel.is_cancelled());
+        let mut outcome = match &prepared {
+            None => Outcome { cancelled: true, ..Outcome::default() },
+            Some(Prepared { plan, .. }) if options.dry_run => dry_run(plan),
+            Some(Prepared { plan, records }) => {
+                let run = Run {
+                    application: self,
+                    plan,
+                    options,
+                    engine,
+                    sink,
+                    records,
+                    ready: plan.images.iter().map(|_| OnceLock::new()).collect(),
+                    pulled: Mutex::default(),
+                };
+                let results = run.all(cancel).await;
+                run.conclude(results, cancel.is_cancelled())
+            }
+        };
         outcome.summary.duration = milliseconds(begin);
         sink.emit(EventKind::RunFinished { summary: outcome.summary });
         Ok(outcome)
     }
-
-    /// Fetches again every base from elsewhere that the selection needs.
-    async fn pull_bases(
-        &self,
-        options: &BuildOptions,
-        engine: &Engine,
-        sink: &dyn EventSink,
-    ) -> Result<(), Error> {
-        let graph = self.graph();
-        let order =
-            graph.in_order(&options.plan.images, &self.definitions).map_err(Error::Definitions)?;
-        let bases = order.iter().flat_map(|&image| graph.dockerfiles[image].iter());
-        let bases = bases.flat_map(|dockerfile| &dockerfile.bases);
-        let external: BTreeMap<_, _> = bases
-            .filter(|base| graph.builder(&base.reference).is_none())
-            .map(|base| (&base.reference, &base.platform))
-            .collect();
-        for (reference, platform) in external {
-            engine.pull(reference, platform.as_deref(), sink).await?;
-        }
-        Ok(())
-    }
 }
 
-/// Tells what the plan says, image by image.
-fn announce(plan: &Plan, sink: &dyn EventSink) {
-    for diagnostic in &plan.diagnostics {
-        sink.emit(EventKind::Diagnostic { diagnostic: diagnostic.clone() });
-    }
-    sink.emit(EventKind::PlanReady { images: plan.images.len(), dirty: plan.dirty() });
-    for image in &plan.images {
-        match (&image.action, &image.record) {
-            (Action::Fresh, Some(record)) => sink.emit(EventKind::ImageFresh {
-                image: image.reference.clone(),
-                image_id: record.image_id.clone(),
-            }),
-            (action, _) => sink.emit(EventKind::ImageDirty {
-                image: image.reference.clone(),
-                reasons: action.reasons().to_vec(),
-            }),
-        }
-    }
+fn dry_run(plan: &Plan) -> Outcome {
+    let skipped = plan.dirty();
+    let fresh = plan.images.len() - skipped;
+    let summary = Summary { fresh, skipped, dry_run: true, ..Summary::default() };
+    Outcome { summary, ..Outcome::default() }
 }
 
 /// One run over a plan.
@@ -459,7 +411,11 @@ impl EventSink for LogKeeper<'_> {
         }
         if let EventKind::BuildStep { step, state, .. } = &kind {
             let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-            log.push_str(&format!("--- {step} ({state:?})\n").to_lowercase());
+            if !log.is_empty() && !log.ends_with('\n') {
+                log.push('\n');
+            }
+            let state = format!("{state:?}").to_lowercase();
+            log.extend(["--- ", step, " (", &state, ")\n"]);
         }
         self.sink.emit(kind);
     }

@@ -7,22 +7,33 @@ use rayon::prelude::*;
 
 use crate::Application;
 
+/// Code of the finding that an image has no context for the environment.
+const NO_CONTEXT: &str = "no-context";
+
 /// Looks at everything that can be looked at without an engine, for the chosen environment and
 /// every other one that a definition names; each finding once, errors first.
 pub fn check(application: &Application) -> Vec<Diagnostic> {
     let mut found = Findings::default();
-    found.extend(application.diagnostics().iter().cloned());
+    found.extend(told_by(application));
     found.extend(look_at(application));
     let chosen = application.definitions.environment.clone();
     for environment in application.environments() {
         if *environment != chosen {
             let other = application.in_environment(environment);
-            found.extend(other.diagnostics().iter().cloned());
+            found.extend(told_by(&other));
             found.extend(look_at(&other));
         }
     }
     found.list.sort_by_key(|diagnostic| std::cmp::Reverse(diagnostic.severity));
     found.list
+}
+
+/// What reading the definitions of one environment found. That an image is not made for an
+/// environment is a mistake only where somebody chose that environment.
+fn told_by(application: &Application) -> impl Iterator<Item = Diagnostic> + '_ {
+    let chosen = application.environment_is_chosen;
+    let told = application.diagnostics().iter();
+    told.filter(move |diagnostic| chosen || diagnostic.code != NO_CONTEXT).cloned()
 }
 
 /// What Dockerfiles, contexts and edges of one environment come to.

@@ -18,12 +18,23 @@ pub enum Error {
     /// The definitions, or what the command line says about them, can't be used.
     #[error("{} in the definitions", count(.0))]
     Definitions(Vec<Diagnostic>),
+    /// Base images from elsewhere could not be fetched.
+    #[error("{} could not be fetched", bases(.0))]
+    Bases(Vec<Diagnostic>),
     /// The engine can't be used.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The state directory can't be used.
     #[error(transparent)]
     State(#[from] StateError),
+    /// A directory outside the application that definitions shall be allowed to use can't be used.
+    #[error("cannot use `{}` outside the application: {source}", path.display())]
+    Outside {
+        /// The directory.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
     /// Something else could not be read or written.
     #[error("cannot {action} `{}`: {source}", path.display())]
     Io {
@@ -34,6 +45,13 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
+}
+
+fn bases(diagnostics: &[Diagnostic]) -> String {
+    match diagnostics.len() {
+        1 => "one base image".to_owned(),
+        bases => format!("{bases} base images"),
+    }
 }
 
 fn count(diagnostics: &[Diagnostic]) -> String {

@@ -13,6 +13,7 @@ mod context;
 mod error;
 mod graph;
 mod plan;
+mod prepare;
 mod schedule;
 mod selection;
 mod settings;

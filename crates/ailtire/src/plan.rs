@@ -7,7 +7,7 @@ use ailtire_context::BuildContext;
 use ailtire_docker::ImageStore;
 use ailtire_events::{Diagnostic, DirtyReason};
 use ailtire_fingerprint::{
-    BaseIdentity, ImageInputs, Record, Records, Settings, compare, fingerprint,
+    BaseIdentity, FORMAT, ImageInputs, Record, Records, Settings, compare, fingerprint,
 };
 use ailtire_tree::Digest;
 use rayon::prelude::*;
@@ -118,6 +118,15 @@ impl Application {
         records: &Records,
         store: Option<&ImageStore>,
     ) -> Result<Plan, Vec<Diagnostic>> {
+        self.drafts(options, records)?.decide(self, store)
+    }
+
+    /// The part of planning that needs no engine.
+    pub(crate) fn drafts(
+        &self,
+        options: &PlanOptions,
+        records: &Records,
+    ) -> Result<Drafts, Vec<Diagnostic>> {
         let graph = self.graph();
         let order = graph.in_order(&options.images, &self.definitions)?;
         let drafts: Vec<_> =
@@ -127,17 +136,7 @@ impl Application {
         if !errors.is_empty() {
             return Err(errors.into_iter().cloned().collect());
         }
-        let positions: HashMap<usize, usize> =
-            order.iter().enumerate().map(|(position, &image)| (image, position)).collect();
-        let planner = Planner { application: self, graph: &graph, store, positions };
-        let mut images = Vec::with_capacity(order.len());
-        let mut diagnostics = Vec::new();
-        for mut draft in drafts.into_iter().flatten() {
-            diagnostics.append(&mut draft.diagnostics);
-            let image = planner.decide(draft, &images)?;
-            images.push(image);
-        }
-        Ok(Plan { images, diagnostics })
+        Ok(Drafts { graph, list: drafts.into_iter().flatten().collect() })
     }
 
     /// Everything about an image that does not depend on other images.
@@ -157,6 +156,9 @@ impl Application {
         let mut reasons = Vec::new();
         match &record {
             None => reasons.push(DirtyReason::NeverBuilt),
+            Some(record) if record.format != FORMAT => {
+                reasons.push(DirtyReason::FingerprintFormat { old: record.format, new: FORMAT });
+            }
             Some(record) if record.key != key => {
                 let explained = records.explanation(definition.reference());
                 let explained = explained.map(|(old, _)| compare(&old, &inputs.record()));
@@ -193,6 +195,40 @@ impl Application {
     }
 }
 
+/// What is known of the images of a plan before the engine was asked.
+#[derive(Debug)]
+pub(crate) struct Drafts {
+    graph: ImageGraph,
+    /// Each after what it needs.
+    list: Vec<Draft>,
+}
+
+impl Drafts {
+    /// Decides what has to be done with each image.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with contexts, where one has to be put together once more.
+    pub(crate) fn decide(
+        self,
+        application: &Application,
+        store: Option<&ImageStore>,
+    ) -> Result<Plan, Vec<Diagnostic>> {
+        let positions: HashMap<usize, usize> =
+            self.list.iter().enumerate().map(|(position, draft)| (draft.index, position)).collect();
+        let planner = Planner { application, graph: &self.graph, store, positions };
+        let mut images = Vec::with_capacity(self.list.len());
+        let mut diagnostics = Vec::new();
+        for mut draft in self.list {
+            diagnostics.append(&mut draft.diagnostics);
+            let image = planner.decide(draft, &images)?;
+            images.push(image);
+        }
+        Ok(Plan { images, diagnostics })
+    }
+}
+
+#[derive(Debug)]
 struct Draft {
     index: usize,
     key: Digest,

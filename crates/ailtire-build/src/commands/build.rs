@@ -1,5 +1,6 @@
 //! `build`: brings images up to date.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,8 +11,6 @@ use super::plan::SelectionArguments;
 use crate::arguments::{GlobalArguments, ReleaseArguments};
 use crate::error::Failure;
 use crate::interrupt::Interrupt;
-use crate::printer::style::{GOOD, status};
-use crate::printer::words::milliseconds;
 use crate::printer::{MessageFormat, Printer, Progress, Reporter};
 use crate::{exit, files, opening};
 
@@ -80,13 +79,18 @@ pub(crate) async fn run(
     let reporter = Arc::new(Reporter::new(printer, arguments.message_format, arguments.progress));
     let result = build(global, &arguments, &reporter).await;
     reporter.finish();
-    result.map_err(|mut failure| {
+    let result = result.map_err(|mut failure| {
         // Programs get findings as events, like all others.
         for diagnostic in failure.take_diagnostics() {
             reporter.emit(EventKind::Diagnostic { diagnostic });
         }
         failure
-    })
+    });
+    match reporter.take_lost() {
+        // A reader that went away has what it wanted; one that is cut off must be told.
+        Some(error) if error.kind() != ErrorKind::BrokenPipe => result.and(Err(error.into())),
+        _ => result,
+    }
 }
 
 async fn build(
@@ -113,15 +117,14 @@ async fn build(
     };
     let engine = interrupt.or_cancelled(engine).await?.map_err(gave_up)??;
     let outcome = application.build(&options, &engine, &**reporter, interrupt.token()).await?;
-    if arguments.dry_run {
-        tell_dry_run(&outcome, arguments.message_format, reporter);
-        return Ok(exit::DONE);
-    }
     if let Some(file) = &arguments.metadata_file {
         write_metadata(file, &outcome)?;
     }
     if outcome.cancelled {
         return Err(interrupt.failure());
+    }
+    if arguments.dry_run {
+        return Ok(exit::DONE);
     }
     let complete = outcome.summary.failed + outcome.summary.skipped == 0;
     Ok(if complete { exit::DONE } else { exit::FAILED })
@@ -146,21 +149,6 @@ pub(super) async fn open_to_write(
 /// A task that ended without a result.
 fn gave_up(error: tokio::task::JoinError) -> Failure {
     Failure::io("finish", "a part of the work", &std::io::Error::other(error))
-}
-
-/// The end of a dry run, for programs in the form that every run ends with.
-fn tell_dry_run(outcome: &Outcome, format: MessageFormat, reporter: &Reporter) {
-    let summary = &outcome.summary;
-    if format == MessageFormat::Json {
-        reporter.emit(EventKind::RunFinished { summary: *summary });
-        return;
-    }
-    let time = milliseconds(reporter.elapsed());
-    let text = format!(
-        "dry run: {} to bring up to date, {} fresh in {time}",
-        summary.skipped, summary.fresh
-    );
-    reporter.say(&status("Finished", GOOD, &text));
 }
 
 fn write_metadata(file: &Path, outcome: &Outcome) -> Result<(), Failure> {

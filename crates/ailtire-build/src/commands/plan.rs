@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use ailtire::{Action, Application, Plan, PlanOptions, PlannedImage};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use serde::Serialize;
 
 use super::reasons::{WordedReason, lines, status_of, worded};
@@ -55,6 +56,7 @@ pub(crate) struct SelectionArguments {
 
     /// Platforms, such as `linux/arm64`, instead of those of the definitions
     #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(crate) platform: Vec<String>,
 }
 

@@ -56,7 +56,10 @@ impl Human {
         }
         match event {
             EventKind::WaitingForLock { holder } => {
-                let text = format!("waiting for another run in this application: {holder}");
+                let mut text = "waiting for another run in this application".to_owned();
+                if !holder.is_empty() {
+                    let _ = write!(text, ": {holder}");
+                }
                 status("Blocking", BUSY, &text)
             }
             EventKind::PlanReady { images, dirty } => self.plan(images.saturating_sub(*dirty)),
@@ -214,6 +217,12 @@ fn other_names(image: &str, references: &[String]) -> String {
 
 /// The last line of a run; what did not happen is not mentioned, but for failures.
 fn finished(summary: &Summary) -> String {
+    if summary.dry_run {
+        let time = milliseconds(summary.duration);
+        let (dirty, fresh) = (summary.skipped, summary.fresh);
+        let text = format!("dry run: {dirty} to bring up to date, {fresh} fresh in {time}");
+        return status("Finished", GOOD, &text);
+    }
     let counts = [
         (summary.built, "built", true),
         (summary.tagged, "tagged", false),

@@ -47,6 +47,8 @@ pub(crate) struct Reporter {
 
 #[derive(Debug)]
 struct Shown {
+    /// Why a message for programs could not be written, the first time.
+    lost: Option<std::io::Error>,
     human: Human,
     bars: Option<Bars>,
 }
@@ -62,7 +64,8 @@ impl Reporter {
             Progress::Plain | Progress::Quiet => false,
         };
         let bars = bars && format == MessageFormat::Human && verbosity > Verbosity::Quiet;
-        let shown = Shown { human: Human::new(verbosity, bars), bars: bars.then(Bars::new) };
+        let shown =
+            Shown { lost: None, human: Human::new(verbosity, bars), bars: bars.then(Bars::new) };
         Self {
             printer: Arc::clone(printer),
             begin: Instant::now(),
@@ -98,6 +101,12 @@ impl Reporter {
         }
     }
 
+    /// Why messages for programs were lost, if any were: their reader must not take what it got
+    /// for all there is.
+    pub(crate) fn take_lost(&self) -> Option<std::io::Error> {
+        self.shown().lost.take()
+    }
+
     fn shown(&self) -> MutexGuard<'_, Shown> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -109,12 +118,14 @@ impl Reporter {
         }
     }
 
-    fn write_json(&self, kind: EventKind) {
+    fn write_json(&self, shown: &mut Shown, kind: EventKind) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let timestamp = now.as_millis().try_into().unwrap_or(u64::MAX);
         let event = Event { timestamp, elapsed: self.elapsed(), kind };
         // A build goes on when nobody reads its messages any more: the exit code still tells.
-        let _ = self.printer.json(&event);
+        if let Err(error) = self.printer.json(&event) {
+            shown.lost.get_or_insert(error);
+        }
     }
 }
 
@@ -122,7 +133,7 @@ impl EventSink for Reporter {
     fn emit(&self, kind: EventKind) {
         let mut shown = self.shown();
         if self.format == MessageFormat::Json {
-            self.write_json(kind);
+            self.write_json(&mut shown, kind);
             return;
         }
         if let Some(bars) = &mut shown.bars {

@@ -10,6 +10,9 @@ use self::cut::ShellPattern;
 /// How deep `${A:-${B:-…}}` may nest.
 const DEPTH_LIMIT: u32 = 32;
 
+/// How long a text may become, in bytes: each `ARG A=$A$A` doubles it.
+const LENGTH_LIMIT: usize = 1 << 20;
+
 /// What is known of a variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
@@ -36,6 +39,8 @@ pub(super) enum ExpandError {
     Required { name: String, message: String },
     #[error("`${{…}}` is nested too deeply")]
     Depth,
+    #[error("the result is longer than 1 MiB")]
+    Length,
 }
 
 /// Expands the variables in `word` and takes its quotes out.
@@ -66,9 +71,10 @@ struct Text {
 }
 
 impl Text {
-    fn append(&mut self, other: &Self) {
+    fn append(&mut self, other: &Self) -> Result<(), ExpandError> {
         self.text.push_str(&other.text);
         self.unknown |= other.unknown;
+        if self.text.len() > LENGTH_LIMIT { Err(ExpandError::Length) } else { Ok(()) }
     }
 
     fn known(self) -> Option<String> {
@@ -104,7 +110,10 @@ impl Expansion<'_> {
                 _ if Some(character) == stop => return Ok(result),
                 '\'' => self.single_quoted(&mut result.text)?,
                 '"' => self.double_quoted(&mut result)?,
-                '$' => result.append(&self.variable()?),
+                '$' => {
+                    let value = self.variable()?;
+                    result.append(&value)?;
+                }
                 _ if character == self.escape => result.text.extend(self.rest.next()),
                 _ => result.text.push(character),
             }
@@ -127,7 +136,10 @@ impl Expansion<'_> {
         while let Some(character) = self.rest.next() {
             match character {
                 '"' => return Ok(()),
-                '$' => result.append(&self.variable()?),
+                '$' => {
+                    let value = self.variable()?;
+                    result.append(&value)?;
+                }
                 _ if character == escape => {
                     let special = |next: &char| matches!(next, '"' | '$') || *next == escape;
                     result.text.push(self.rest.next_if(special).unwrap_or(character));
@@ -176,7 +188,13 @@ impl Expansion<'_> {
                 if replacement.unknown {
                     return Ok(replacement);
                 }
-                Ok(plain(value).map(|value| pattern.replace(&value, &replacement.text, all)))
+                let value = plain(value);
+                // Each of its characters may be replaced.
+                let most = value.text.len().saturating_mul(replacement.text.len());
+                if most > 16 * LENGTH_LIMIT {
+                    return Err(ExpandError::Length);
+                }
+                Ok(value.map(|value| pattern.replace(&value, &replacement.text, all)))
             }
             modifier => Err(ExpandError::Modifier(modifier)),
         }

@@ -98,7 +98,11 @@ impl EndpointOptions {
     ///
     /// [`EngineError::BadEndpoint`] where they name nothing usable.
     pub fn describe(&self) -> Result<String, EngineError> {
-        let config = ConfigFile::load(self.config_directory.as_deref())?;
+        // The configuration has a say only where nothing else names the engine.
+        let config = match (&self.host, &self.context) {
+            (None, None) => ConfigFile::load(self.config_directory.as_deref())?,
+            _ => ConfigFile::default(),
+        };
         Ok(resolve(self, &config)?.to_string())
     }
 }

@@ -140,10 +140,11 @@ fn not_in_environment(name: &str, wanted: &str, known: &[&str]) -> Diagnostic {
     } else {
         format!("`{name}` is not defined for the environment `{wanted}`")
     };
-    let diagnostic = Diagnostic::error("no-context", message);
     if known.is_empty() {
-        return diagnostic.help("add a context `default`");
+        let message = format!("the `contexts` of `{name}` are empty");
+        return Diagnostic::error("empty-contexts", message).help("add a context `default`");
     }
+    let diagnostic = Diagnostic::error("no-context", message);
     let near = did_you_mean(&nearest(wanted, known.iter().copied()));
     let choose =
         format!("choose one of {} with `--env NAME`, or add `default`", quoted_list(known));

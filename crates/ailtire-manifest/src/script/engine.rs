@@ -160,7 +160,7 @@ fn evaluate(job: &Job, shared: &Rc<Shared>) -> Result<Option<String>, Failure> {
         Ok(exported) => return Ok(exported),
         Err(stage) => context.with(|ctx| failure_of(&ctx, stage, shared)),
     };
-    if failure.kind == FailureKind::Memory {
+    if matches!(failure.kind, FailureKind::Memory | FailureKind::Null) {
         // An engine that ran out of memory may have lost track of objects, and would abort the
         // process when it is taken down. What it holds is bounded by the limit.
         std::mem::forget((context, runtime));
@@ -373,8 +373,8 @@ impl Thrown {
     /// `cycle`: the place of the cycle, where the export was being converted.
     fn kind(&self, cycle: Option<&str>) -> FailureKind {
         match (self.name.as_str(), self.message.as_str()) {
-            // The engine throws null where memory does not even suffice for an exception.
-            ("InternalError", "out of memory") | ("", "null") => FailureKind::Memory,
+            ("InternalError", "out of memory") => FailureKind::Memory,
+            ("", "null") => FailureKind::Null,
             ("RangeError", "Maximum call stack size exceeded") if cycle.is_some() => {
                 FailureKind::ExportDepth
             }

@@ -18,6 +18,8 @@ pub(super) enum FailureKind {
     Syntax,
     /// It threw.
     Throw,
+    /// `null` was thrown: by it, or by the engine where memory did not even suffice for an error.
+    Null,
     /// It made a promise.
     Asynchronous,
     /// The exported data holds itself.
@@ -55,8 +57,8 @@ impl Failure {
 
     /// Whether the same inputs give the same failure on every machine.
     pub(super) fn is_certain(&self) -> bool {
-        use FailureKind::{Engine, ExportDepth, Memory, Stack, Time};
-        !matches!(self.kind, Time | Memory | Stack | ExportDepth | Engine)
+        use FailureKind::{Engine, ExportDepth, Memory, Null, Stack, Time};
+        !matches!(self.kind, Time | Memory | Null | Stack | ExportDepth | Engine)
     }
 
     /// The finding for users; `text_of` gives the text of a module that took part.
@@ -95,6 +97,15 @@ impl Failure {
                 "definition-memory",
                 format!("the definition used more than {} MiB", limits.memory / (1024 * 1024)),
                 help("a definition describes images; look for data that grows without an end"),
+            ),
+            FailureKind::Null => (
+                "definition-throws",
+                "the definition threw `null`".to_owned(),
+                Some(format!(
+                    "throw an `Error` with a message; if this one throws nothing, it used more \
+                     than {} MiB",
+                    limits.memory / (1024 * 1024)
+                )),
             ),
             FailureKind::Stack => (
                 "definition-stack",
