@@ -365,7 +365,7 @@ impl Tree {
             let before = stat_of(&file).map_err(|error| read_error(&error))?;
             let now = SystemTime::now();
             let mut hasher = blake3::Hasher::new();
-            let bytes = read_all(&mut file, |chunk| {
+            let bytes = read_all(&mut file, before.size, |chunk| {
                 hasher.update(chunk);
                 take(chunk);
             })
@@ -510,15 +510,20 @@ fn stat_of(file: &File) -> io::Result<Stat> {
     Ok(convert_stat(&rustix::fs::fstat(file)?))
 }
 
-fn read_all(file: &mut File, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
-    let mut buffer = vec![0; READ_BUFFER];
+/// Hands the content of a file of `size` bytes to `take`, and returns how many bytes it has.
+fn read_all(file: &mut File, size: u64, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
+    // One byte more than the file has: a read that leaves room came to its end.
+    let expected = usize::try_from(size).unwrap_or(READ_BUFFER).saturating_add(1);
+    let mut buffer = vec![0; expected.min(READ_BUFFER)];
     let mut total = 0;
     loop {
         match file.read(&mut buffer) {
-            Ok(0) => return Ok(total),
             Ok(count) => {
                 total += count as u64;
                 take(&buffer[..count]);
+                if count == 0 || count < buffer.len() && total == size {
+                    return Ok(total);
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
