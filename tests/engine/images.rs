@@ -157,3 +157,18 @@ fn the_metadata_file_names_every_reference() {
     assert_eq!(entry["image_id"], image_id(&application.reference("web")).as_str());
     assert_eq!(entry["fingerprint"].as_str().unwrap().len(), 64);
 }
+
+#[test]
+fn no_cache_builds_fresh_images_too_and_uses_nothing_old() {
+    let application = TestApplication::new(&[
+        ("deploy/build.js", "module.exports = { web: { dir: 'web' } };"),
+        ("deploy/web/Dockerfile", "FROM ailtire-test/busybox:1\nRUN cat /proc/uptime > /made\n"),
+    ]);
+    let made = || image_files(&application.reference("web"))["made"].content.clone();
+    application.built(&[]);
+    let first = made();
+    assert_eq!(application.built(&["--force", "web"]).built(), ["web"]);
+    assert_eq!(made(), first, "forcing uses the engine's cache");
+    assert_eq!(application.built(&["--no-cache"]).built(), ["web"]);
+    assert_ne!(made(), first);
+}

@@ -80,14 +80,15 @@ impl Engine {
         self.inner.http.requests()
     }
 
-    /// All images that the engine has, in one request.
+    /// The images that the engine has, in one request: all but those without a reference that others
+    /// are made from.
     ///
     /// # Errors
     ///
     /// [`EngineError`] where the engine refuses or breaks off.
     pub async fn images(&self) -> Result<ImageStore, EngineError> {
-        // Also images that only others are made from: they are there, and may be somebody's base.
-        let options = ListImagesOptionsBuilder::new().all(true).build();
+        // Without those that only others are made from, which take an engine most of the time.
+        let options = ListImagesOptionsBuilder::new().all(false).build();
         let listed = self.inner.docker.list_images(Some(options)).await;
         Ok(ImageStore::from_summaries(listed.map_err(|error| self.error(error))?))
     }

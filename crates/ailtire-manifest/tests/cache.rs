@@ -173,9 +173,8 @@ fn nothing_is_read_when_the_cache_answers() {
             break;
         }
         let bytes = tree.updated_index();
-        index = bytes.map_or_else(Default::default, |bytes| {
-            ailtire_tree::StatIndex::decode(&bytes).unwrap()
-        });
+        index = bytes
+            .map_or_else(Default::default, |bytes| ailtire_tree::StatIndex::decode(bytes).unwrap());
         if let Some(bytes) = cache.updated() {
             cache = EvaluationCache::decode(&bytes).unwrap();
         }

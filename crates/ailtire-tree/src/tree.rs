@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
 
 use crate::digest::Digest;
 use crate::index::{StatIndex, is_settled};
@@ -19,6 +19,9 @@ const READ_ATTEMPTS: usize = 5;
 
 /// How much of a file is read at once, in bytes.
 const READ_BUFFER: usize = 64 * 1024;
+
+/// How much of a directory is read at once, in bytes.
+const LISTING_BUFFER: usize = 32 * 1024;
 
 /// How many symbolic links a path may lead through, as Linux has it.
 const LINK_LIMIT: usize = 40;
@@ -325,9 +328,6 @@ impl Tree {
         if let Some(measured) = entry.measured.get() {
             return Ok(*measured);
         }
-        if let Some(digest) = self.index.get(&directory.path, &entry.name, &entry.stat) {
-            return Ok(*entry.measured.get_or_init(|| (entry.stat, digest)));
-        }
         self.measure(&directory.child_path(&entry.name), entry, |_| (), false)
     }
 
@@ -358,7 +358,9 @@ impl Tree {
             let after = stat_of(&file).map_err(|error| read_error(&error))?;
             if before == after && bytes == after.size {
                 let digest = Digest::from(hasher.finalize());
-                if is_settled(&after, now) {
+                // What the index knew already is there since the directory was listed.
+                let known = entry.measured.get().is_some_and(|known| *known == (after, digest));
+                if !known && is_settled(&after, now) {
                     self.index.learn(parent(path), file_name(path), after, digest);
                 }
                 return Ok(*entry.measured.get_or_init(|| (after, digest)));
@@ -409,7 +411,9 @@ impl Tree {
             .map_err(read_error)?;
         let mut listing = Listing::default();
         let mut entries = Vec::new();
-        for found in rustix::fs::Dir::read_from(&handle).map_err(read_error)? {
+        let mut buffer = Vec::with_capacity(LISTING_BUFFER);
+        let mut names = RawDir::new(&handle, buffer.spare_capacity_mut());
+        while let Some(found) = names.next() {
             let found = found.map_err(read_error)?;
             let raw_name = found.file_name();
             if matches!(raw_name.to_bytes(), b"." | b"..") {
@@ -427,6 +431,7 @@ impl Tree {
             entries.push(entry_of(directory, name, &stat));
         }
         entries.sort_unstable_by(|left: &Entry, right| left.name.cmp(&right.name));
+        self.index.recall(&directory.path, &mut entries);
         listing.entries = entries.into_boxed_slice();
         listing.unusable.sort();
         Ok(listing)

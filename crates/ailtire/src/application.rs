@@ -91,7 +91,12 @@ impl Application {
             diagnostics.extend(state.ensure_version(lock)?);
         }
         let index = read_or_report(&state, STAT_INDEX, StatIndex::decode, &mut diagnostics);
-        let cache = read_or_report(&state, DEFINITIONS, EvaluationCache::decode, &mut diagnostics);
+        let cache = read_or_report(
+            &state,
+            DEFINITIONS,
+            |bytes| EvaluationCache::decode(&bytes),
+            &mut diagnostics,
+        );
         let tree = Tree::open_with_outside(&root, &options.allow_outside, index)
             .map_err(|source| Error::Io { action: "read", path: root, source })?;
         // What starts with a dot and `node_modules` is listed only where a context asks for it.
@@ -222,12 +227,12 @@ fn load_options(options: &OpenOptions) -> LoadOptions {
 fn read_or_report<T: Default, E: std::fmt::Display>(
     state: &StateDirectory,
     name: &str,
-    decode: impl FnOnce(&[u8]) -> Result<T, E>,
+    decode: impl FnOnce(Vec<u8>) -> Result<T, E>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> T {
     let why = match state.read(name) {
         Ok(None) => return T::default(),
-        Ok(Some(bytes)) => match decode(&bytes) {
+        Ok(Some(bytes)) => match decode(bytes) {
             Ok(value) => return value,
             Err(error) => error.to_string(),
         },

@@ -27,7 +27,7 @@ pub struct BuildOptions {
     pub jobs: usize,
     /// Whether images that don't need a failed one are still built.
     pub keep_going: bool,
-    /// Whether the engine must not use its cache.
+    /// Whether the selected images are built anew, all of them, without the engine's cache.
     pub no_cache: bool,
     /// Whether base images from elsewhere are fetched again first.
     pub pull: bool,
@@ -98,7 +98,11 @@ impl Application {
             self.pull_bases(options, engine, sink).await?;
             store = engine.images().await?;
         }
-        let plan = self.plan(&options.plan, &records, Some(&store)).map_err(Error::Definitions)?;
+        let mut wanted = options.plan.clone();
+        if options.no_cache {
+            wanted.forced.extend(&options.plan.images);
+        }
+        let plan = self.plan(&wanted, &records, Some(&store)).map_err(Error::Definitions)?;
         self.save()?;
         announce(&plan, sink);
         if options.dry_run {

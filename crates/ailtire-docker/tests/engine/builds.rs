@@ -271,9 +271,10 @@ async fn a_file_that_changes_while_it_is_sent_makes_no_image() {
 #[tokio::test]
 async fn a_dropped_build_ends_in_the_engine() {
     let engine = engine().await;
-    let project = Project::with_shell(
-        "RUN echo ready; while true; do /bin/busybox sleep 0.1; done\nRUN touch /never\n",
-    );
+    // Like no other on this machine.
+    let endless =
+        format!("while true; do /bin/busybox sleep 0.1; done; echo {}", std::process::id());
+    let project = Project::with_shell(&format!("RUN echo ready; {endless}\nRUN touch /never\n"));
     let recorder = Recorder::default();
     let request = project.request();
     tokio::select! {
@@ -281,28 +282,26 @@ async fn a_dropped_build_ends_in_the_engine() {
         () = recorder.wait_for_log("ready") => {}
     }
     // What a cancelled build leaves behind in the engine: no process.
-    for shell in running_shells() {
+    for shell in running(&endless) {
         // One that can't be opened is gone already.
         if let Ok(shell) = pidfd_open(shell, PidfdFlags::empty()) {
             let end = move || poll(&mut [PollFd::new(&shell, PollFlags::IN)], None);
             tokio::task::spawn_blocking(end).await.unwrap().unwrap();
         }
     }
-    assert_eq!(running_shells(), []);
+    assert_eq!(running(&endless), []);
     assert_eq!(engine.images().await.unwrap().id_of(&project.name), None);
 }
 
-/// Processes on this machine that run the endless loop of a test.
-fn running_shells() -> Vec<Pid> {
-    let endless = b"echo ready; while true; do /bin/busybox sleep 0.1; done";
+/// Processes on this machine with `text` in their arguments.
+fn running(text: &str) -> Vec<Pid> {
     std::fs::read_dir("/proc")
         .unwrap()
         .filter_map(|entry| {
             let path = entry.ok()?.path();
             let line = std::fs::read(path.join("cmdline")).ok()?;
-            let is_endless = line.windows(endless.len()).any(|part| part == endless);
             let number = path.file_name()?.to_str()?.parse().ok()?;
-            is_endless.then(|| Pid::from_raw(number)).flatten()
+            String::from_utf8_lossy(&line).contains(text).then(|| Pid::from_raw(number)).flatten()
         })
         .collect()
 }
