@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tar::{EntryType, Header};
 
+use crate::assemble::is_below;
 use crate::content::ContentReader;
 use crate::model::{BuildContext, Content, ContextEntry};
 
@@ -27,8 +28,9 @@ impl BuildContext {
         out: impl Write,
     ) -> io::Result<u64> {
         let mut archive = tar::Builder::new(Counted { out, bytes: 0 });
-        let is_replaced =
-            |entry: &ContextEntry| first.iter().any(|other| is_within(&entry.path, &other.path));
+        let is_replaced = |entry: &ContextEntry| {
+            first.iter().any(|it| entry.path == it.path || is_below(&entry.path, &it.path))
+        };
         let rest = self.entries.iter().filter(|entry| !is_replaced(entry));
         for entry in first.iter().chain(rest) {
             append(&mut archive, root, entry, modified(entry))?;
@@ -37,11 +39,6 @@ impl BuildContext {
         counted.flush()?;
         Ok(counted.bytes)
     }
-}
-
-/// Whether `path` is `ancestor` or below it.
-fn is_within(path: &str, ancestor: &str) -> bool {
-    path.strip_prefix(ancestor).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn append(

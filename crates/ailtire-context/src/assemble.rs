@@ -172,7 +172,8 @@ fn placed<'tree>(
     if errors.is_empty() { Ok(placed) } else { Err(errors) }
 }
 
-fn is_below(path: &str, directory: &str) -> bool {
+/// Whether `path` is below `directory`.
+pub(crate) fn is_below(path: &str, directory: &str) -> bool {
     if directory.is_empty() {
         return !path.starts_with("../");
     }

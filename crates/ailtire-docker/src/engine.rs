@@ -80,7 +80,8 @@ impl Engine {
         self.inner.http.requests()
     }
 
-    /// All images that the engine has, in one request.
+    /// The images that the engine has, in one request: all but those without a reference that others
+    /// are made from.
     ///
     /// # Errors
     ///

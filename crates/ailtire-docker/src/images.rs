@@ -5,13 +5,13 @@ use std::collections::{HashMap, HashSet};
 use ailtire_manifest::reference::canonical;
 use bollard::models::ImageSummary;
 
-/// All images of an engine at one moment.
+/// The images of an engine at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImageStore {
     /// Ids by reference in canonical form (`docker.io/library/debian:latest`,
     /// `docker.io/library/debian@sha256:…`).
     pub by_reference: HashMap<String, String>,
-    /// Ids of all images, also of those without a reference.
+    /// Their ids, also of those without a reference.
     pub ids: HashSet<String>,
 }
 

@@ -198,6 +198,21 @@ impl PrivateEngine {
         self.end()
     }
 
+    /// Ends the engine at once, without a word to it or to what runs in it, as a crash does; then
+    /// removes what belongs to it, except for data that is to be kept.
+    ///
+    /// # Errors
+    /// It does not end, or something of it could not be removed.
+    pub fn kill(mut self) -> Result<(), Error> {
+        self.kill_and_clean()?;
+        self.supervisor.wait().map(drop).tried(|| "waiting for the engine".into())
+    }
+
+    fn kill_and_clean(&self) -> Result<(), Error> {
+        kill(&self.layout, Pid::from_child(&self.supervisor))?;
+        if self.keep_data { Ok(()) } else { remove_folder(&self.layout.data()) }
+    }
+
     fn write_pid_file(&self) -> Result<(), Error> {
         let path = self.layout.pid_file();
         File::create(&path)
@@ -241,12 +256,8 @@ impl PrivateEngine {
         if self.supervisor.try_wait().is_ok_and(|status| status.is_some()) {
             return Ok(());
         }
-        let pid = Pid::from_child(&self.supervisor);
-        if !wait_for_end(pid, STOP_DEADLINE) {
-            kill(&self.layout, pid)?;
-            if !self.keep_data {
-                remove_folder(&self.layout.data())?;
-            }
+        if !wait_for_end(Pid::from_child(&self.supervisor), STOP_DEADLINE) {
+            self.kill_and_clean()?;
         }
         self.supervisor.wait().map(drop).tried(|| "waiting for the engine".into())
     }

@@ -85,6 +85,17 @@ fn a_panic_of_the_owner_stops_the_engine() {
 }
 
 #[test]
+fn a_killed_engine_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = PrivateEngine::start(folder.path()).unwrap();
+    let bridge = bridge_of(folder.path());
+    let client = engine.client();
+    engine.kill().unwrap();
+    assert!(!client.answers());
+    assert_nothing_left(folder.path(), &bridge);
+}
+
+#[test]
 fn a_detached_engine_runs_until_it_is_stopped_and_may_keep_its_data() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path().join("engine");

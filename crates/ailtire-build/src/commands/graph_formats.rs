@@ -27,29 +27,35 @@ impl Graph {
 /// A tree of packages with their images, and what each image needs.
 pub(super) fn text(graph: &Graph) -> String {
     let mut out = String::new();
+    let needs = graph.edges.iter().map(|edge| (edge.from, edge.to)).collect();
     for package in graph.children(None) {
-        package_as_text(graph, package, 0, &mut out);
+        package_as_text(graph, &needs, package, 0, &mut out);
     }
     out
 }
 
-fn package_as_text(graph: &Graph, index: usize, depth: usize, out: &mut String) {
+/// `needs` are pairs: an image, and one that it needs.
+fn package_as_text(
+    graph: &Graph,
+    needs: &BTreeSet<(usize, usize)>,
+    index: usize,
+    depth: usize,
+    out: &mut String,
+) {
     let indent = "  ".repeat(depth);
     let package = &graph.packages[index];
     let directory = if package.directory.is_empty() { "." } else { &package.directory };
     let (name, directory) = (styled(STRONG, &package.key), styled(FAINT, directory));
     let _ = writeln!(out, "{indent}{name} {directory}");
-    let edges = graph.distinct_edges();
     for image in graph.images_of(index) {
-        let needed: BTreeSet<_> =
-            edges.iter().filter(|(from, ..)| *from == image).map(|(_, to, _)| *to).collect();
-        let needed: Vec<_> = needed.iter().map(|&to| &*graph.images[to].image).collect();
-        let needs =
-            if needed.is_empty() { String::new() } else { format!(" ← {}", needed.join(", ")) };
-        let _ = writeln!(out, "{indent}  {}{needs}", graph.images[image].image);
+        let needed = needs.range((image, 0)..(image + 1, 0));
+        let needed: Vec<_> = needed.map(|&(_, to)| &*graph.images[to].image).collect();
+        let arrow = if needed.is_empty() { "" } else { " ← " };
+        let _ =
+            writeln!(out, "{indent}  {}{arrow}{}", graph.images[image].image, needed.join(", "));
     }
     for child in graph.children(Some(index)) {
-        package_as_text(graph, child, depth + 1, out);
+        package_as_text(graph, needs, child, depth + 1, out);
     }
 }
 

@@ -1,12 +1,17 @@
 //! Builds, and the images that come of them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
 
 use crate::support::{
     Project, Recorder, api, classic_engine, engine, expected_files, host, image_files,
 };
 use ailtire_docker::{BuildError, BuilderKind, EngineError, SecretValueSource};
 use ailtire_events::{EventKind, NullSink, StepState};
+use private_engine::{Launch, PrivateEngine};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 const COPY_ALL: &str = "FROM scratch\nCOPY . /copied/\n";
 
@@ -266,9 +271,10 @@ async fn a_file_that_changes_while_it_is_sent_makes_no_image() {
 #[tokio::test]
 async fn a_dropped_build_ends_in_the_engine() {
     let engine = engine().await;
-    let project = Project::with_shell(
-        "RUN echo ready; while true; do /bin/busybox sleep 0.1; done\nRUN touch /never\n",
-    );
+    // Like no other on this machine.
+    let endless =
+        format!("while true; do /bin/busybox sleep 0.1; done; echo {}", std::process::id());
+    let project = Project::with_shell(&format!("RUN echo ready; {endless}\nRUN touch /never\n"));
     let recorder = Recorder::default();
     let request = project.request();
     tokio::select! {
@@ -276,21 +282,28 @@ async fn a_dropped_build_ends_in_the_engine() {
         () = recorder.wait_for_log("ready") => {}
     }
     // What a cancelled build leaves behind in the engine: no process.
-    let mut poll = tokio::time::interval(std::time::Duration::from_millis(20));
-    while running_shells() > 0 {
-        poll.tick().await;
+    for shell in running(&endless) {
+        // One that can't be opened is gone already.
+        if let Ok(shell) = pidfd_open(shell, PidfdFlags::empty()) {
+            let end = move || poll(&mut [PollFd::new(&shell, PollFlags::IN)], None);
+            tokio::task::spawn_blocking(end).await.unwrap().unwrap();
+        }
     }
+    assert_eq!(running(&endless), []);
     assert_eq!(engine.images().await.unwrap().id_of(&project.name), None);
 }
 
-/// Processes on this machine that run the endless loop of a test.
-fn running_shells() -> usize {
-    let endless = b"echo ready; while true; do /bin/busybox sleep 0.1; done";
+/// Processes on this machine with `text` in their arguments.
+fn running(text: &str) -> Vec<Pid> {
     std::fs::read_dir("/proc")
         .unwrap()
-        .filter_map(|entry| std::fs::read(entry.ok()?.path().join("cmdline")).ok())
-        .filter(|line| line.windows(endless.len()).any(|part| part == endless))
-        .count()
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let line = std::fs::read(path.join("cmdline")).ok()?;
+            let number = path.file_name()?.to_str()?.parse().ok()?;
+            String::from_utf8_lossy(&line).contains(text).then(|| Pid::from_raw(number)).flatten()
+        })
+        .collect()
 }
 
 #[tokio::test]
@@ -354,17 +367,17 @@ async fn an_ignore_file_in_the_context_is_a_file_like_any_other() {
 
 #[tokio::test]
 async fn an_engine_that_dies_is_noticed_at_once() {
-    let private = crate::support::PrivateEngine::start().await;
     for builder in [BuilderKind::BuildKit, BuilderKind::Classic] {
-        private.revive().await;
-        let engine = crate::support::engine_at(&private.host(), builder).await;
+        let folder = tempfile::tempdir().unwrap();
+        let private = PrivateEngine::start(folder.path()).unwrap();
+        let engine = crate::support::engine_at(private.host(), builder).await;
         let project = Project::with_shell("RUN echo ready; /bin/busybox sleep 1000\n");
         let request = project.request();
         let recorder = Recorder::default();
         let build = engine.build(&request, &recorder);
         let kill = async {
             recorder.wait_for_log("ready").await;
-            private.kill();
+            private.kill().unwrap();
         };
         let (outcome, ()) = tokio::join!(build, kill);
         let Err(BuildError::Engine(error)) = outcome else { panic!("{outcome:?}") };
@@ -377,11 +390,37 @@ async fn an_engine_that_dies_is_noticed_at_once() {
     }
 }
 
+/// A folder for an engine, with 50 MB for all its data.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn new() -> Self {
+        let disk = Self(tempfile::tempdir().unwrap());
+        std::fs::create_dir(disk.data()).unwrap();
+        let options = ["-t", "tmpfs", "-o", "size=50m", "tmpfs"];
+        let mounted = Command::new("mount").args(options).arg(disk.data()).status();
+        assert!(mounted.unwrap().success());
+        disk
+    }
+
+    fn data(&self) -> PathBuf {
+        self.0.path().join("data")
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // A folder with a mount in it could not be removed.
+        let _ = Command::new("umount").arg("-l").arg(self.data()).status();
+    }
+}
+
 #[tokio::test]
 async fn a_full_disk_is_said_to_be_one() {
-    let private = crate::support::PrivateEngine::start_on_small_disk().await;
+    let disk = SmallDisk::new();
+    let private = Launch::new(disk.0.path()).keep_data().start().unwrap();
     for builder in [BuilderKind::BuildKit, BuilderKind::Classic] {
-        let engine = crate::support::engine_at(&private.host(), builder).await;
+        let engine = crate::support::engine_at(private.host(), builder).await;
         let project = Project::new(COPY_ALL);
         project.write("large", vec![7; 60_000_000]);
         let outcome = project.build(&engine).await;

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{PrivateEngine, Project, expected_files, host, image_files};
+use crate::support::{Project, expected_files, host, image_files};
 use ailtire_docker::{EndpointOptions, Engine, EngineError};
+use private_engine::Launch;
 
 /// Connects its standard streams to the engine of the tests, as `docker system dial-stdio` does.
 const FAKE_SSH: &str = r#"#!/usr/bin/perl
@@ -138,14 +139,15 @@ async fn tls_proves_both_sides() {
     make_certificates(path);
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let file = |name: &str| path.join(name).display().to_string();
-    let private = PrivateEngine::start_with(&[
-        format!("--host=tcp://127.0.0.1:{port}"),
-        "--tlsverify".to_owned(),
-        format!("--tlscacert={}", file("ca.pem")),
-        format!("--tlscert={}", file("server.pem")),
-        format!("--tlskey={}", file("server-key.pem")),
-    ])
-    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let private = Launch::new(folder.path())
+        .argument(format!("--host=tcp://127.0.0.1:{port}"))
+        .argument("--tlsverify")
+        .argument(format!("--tlscacert={}", file("ca.pem")))
+        .argument(format!("--tlscert={}", file("server.pem")))
+        .argument(format!("--tlskey={}", file("server-key.pem")))
+        .start()
+        .unwrap();
     let options = EndpointOptions {
         host: Some(format!("tcp://127.0.0.1:{port}")),
         tls_verify: true,

@@ -1,7 +1,5 @@
 //! What the tests with an engine share.
 
-mod private;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -15,8 +13,6 @@ use ailtire_tree::Digest;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
-
-pub(crate) use private::PrivateEngine;
 
 /// The engine that the tests may use.
 pub(crate) fn host() -> String {
@@ -217,18 +213,11 @@ impl Recorder {
 
 /// A plain request to the engine's API, beside the code under test.
 pub(crate) async fn api(method: &str, path: &str) -> (u16, Bytes) {
-    api_at(&host(), method, path).await
-}
-
-pub(crate) async fn api_at(host: &str, method: &str, path: &str) -> (u16, Bytes) {
-    try_api_at(host, method, path).await.unwrap()
-}
-
-pub(crate) async fn try_api_at(host: &str, method: &str, path: &str) -> Option<(u16, Bytes)> {
+    let host = host();
     let socket = host.strip_prefix("unix://").expect("the tests' engine has a Unix socket");
-    let stream = tokio::net::UnixStream::connect(socket).await.ok()?;
+    let stream = tokio::net::UnixStream::connect(socket).await.unwrap();
     let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     let connection = tokio::spawn(connection);
     let (path, body) = path.split_once(' ').unwrap_or((path, ""));
     let request = http::Request::builder()
@@ -238,11 +227,11 @@ pub(crate) async fn try_api_at(host: &str, method: &str, path: &str) -> Option<(
         .header("content-type", "application/json")
         .body(Full::new(Bytes::from(body.to_owned())))
         .unwrap();
-    let response = sender.send_request(request).await.ok()?;
+    let response = sender.send_request(request).await.unwrap();
     let status = response.status().as_u16();
-    let body = response.into_body().collect().await.ok()?.to_bytes();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
     connection.abort();
-    Some((status, body))
+    (status, body)
 }
 
 /// One file of an image.
