@@ -414,7 +414,8 @@ impl EventSink for LogKeeper<'_> {
             if !log.is_empty() && !log.ends_with('\n') {
                 log.push('\n');
             }
-            log.push_str(&format!("--- {step} ({})\n", format!("{state:?}").to_lowercase()));
+            let state = format!("{state:?}").to_lowercase();
+            log.extend(["--- ", step.as_str(), " (", state.as_str(), ")\n"]);
         }
         self.sink.emit(kind);
     }

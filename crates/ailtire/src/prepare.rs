@@ -81,7 +81,7 @@ impl Application {
             graph.in_order(&options.plan.images, &self.definitions).map_err(Error::Definitions)?;
         let mut external = BTreeMap::new();
         for dockerfile in order.iter().filter_map(|&image| graph.dockerfiles[image].as_ref().ok()) {
-            for base in dockerfile.bases.iter() {
+            for base in &dockerfile.bases {
                 if graph.builder(&base.reference).is_none() {
                     external.entry((&base.reference, &base.platform)).or_insert((dockerfile, base));
                 }
