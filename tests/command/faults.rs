@@ -167,3 +167,20 @@ fn names_and_platforms_are_not_empty() {
         assert_eq!(run.code, Some(2), "{run}");
     }
 }
+
+#[test]
+fn the_root_directory_stands_for_the_top_package() {
+    let application = one_image();
+    let run = application.run(&["plan", "."]);
+    assert_eq!(run.code, Some(0), "{run}");
+    assert!(run.stdout.contains("build  app-web:latest"), "{run}");
+}
+
+#[test]
+fn what_a_killed_run_was_writing_goes_with_the_state() {
+    let application = one_image();
+    application.record_all();
+    application.put(".ailtire/.tmpAbCdEf", "");
+    assert_eq!(application.run(&["clean"]).code, Some(0));
+    assert!(!application.path(".ailtire/.tmpAbCdEf").exists());
+}

@@ -258,3 +258,45 @@ fn a_cycle_of_images_is_printed() {
     assert!(run.stderr.contains(&cycle), "{run}");
     assert!(run.stderr.contains("deploy/b/Dockerfile:2"), "{run}");
 }
+
+#[test]
+fn a_step_that_prints_its_secrets_tells_nobody() {
+    let dockerfile = "FROM ailtire-test/busybox:1
+RUN --mount=type=secret,id=file --mount=type=secret,id=variable \\
+    cat /run/secrets/*; echo; echo shown; exit 3
+";
+    let application = TestApplication::new(&[
+        (
+            "deploy/build.js",
+            "module.exports = { a: { dir: 'a', secrets: {
+                file: { file: '../key' }, variable: { env: 'TEST_SECRET' },
+            } } };",
+        ),
+        ("key", "hidden-in-a-file\n"),
+    ]);
+    for (dockerfile, code) in
+        [(dockerfile.to_owned(), 1), (dockerfile.replace("exit 3", "exit 0"), 0)]
+    {
+        application.put("deploy/a/Dockerfile", &dockerfile);
+        for format in ["json", "human"] {
+            let arguments = ["build", "-v", "--force", "a", "--no-cache", "--message-format"];
+            let mut command = application.command(&arguments);
+            let command = command.arg(format).env("TEST_SECRET", "hidden-in-a-variable");
+            let run = Run::of(command.output().unwrap());
+            assert_eq!(run.code, Some(code), "{run}");
+            assert!(run.to_string().contains("shown"), "{run}");
+            assert!(!run.to_string().contains("hidden-in"), "{run}");
+        }
+    }
+    let state = application.path(".ailtire");
+    for file in walk(&state) {
+        let content = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
+        assert!(!content.contains("hidden-in"), "it is in {}", file.display());
+    }
+}
+
+/// All files below `directory`.
+fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}

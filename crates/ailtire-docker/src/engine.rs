@@ -20,6 +20,7 @@ use crate::endpoint::{BuilderKind, EndpointOptions, resolve};
 use crate::error::BuildError;
 use crate::http_client::HttpClient;
 use crate::images::ImageStore;
+use crate::redact::Redactor;
 use crate::{BuildRequest, BuiltImage, EngineError, buildkit, classic, credentials, secrets};
 
 /// A Docker engine that answered. Cloning gives another handle to the same one.
@@ -104,12 +105,13 @@ impl Engine {
         request: &BuildRequest,
         sink: &dyn EventSink,
     ) -> Result<BuiltImage, BuildError> {
-        secrets::check(&request.secrets)?;
-        if self.inner.buildkit {
-            buildkit::build(&self.inner.http, &self.inner.config, request, sink).await
+        let redactor = Redactor::new(&secrets::read_all(&request.secrets)?, sink);
+        let built = if self.inner.buildkit {
+            buildkit::build(&self.inner.http, &self.inner.config, request, &redactor).await
         } else {
-            classic::build(self, &self.inner.config, request, sink).await
-        }
+            classic::build(self, &self.inner.config, request, &redactor).await
+        };
+        built.map_err(|error| redactor.error(error))
     }
 
     /// Gives the image `image_id` the reference `reference`.

@@ -24,6 +24,7 @@ mod error;
 mod http_client;
 mod images;
 mod progress;
+mod redact;
 mod secrets;
 #[cfg(test)]
 mod test_data;

@@ -30,12 +30,18 @@ impl SecretValueSource {
     }
 }
 
-/// An error for the first secret that can't be read.
-pub(crate) fn check(secrets: &BTreeMap<String, SecretValueSource>) -> Result<(), BuildError> {
-    for (id, source) in secrets {
-        source.read().map_err(|why| BuildError::Secret { id: id.clone(), why })?;
-    }
-    Ok(())
+/// All values.
+///
+/// # Errors
+///
+/// The first secret that can't be read.
+pub(crate) fn read_all(
+    secrets: &BTreeMap<String, SecretValueSource>,
+) -> Result<Vec<Vec<u8>>, BuildError> {
+    let values = secrets.iter().map(|(id, source)| {
+        source.read().map_err(|why| BuildError::Secret { id: id.clone(), why })
+    });
+    values.collect()
 }
 
 #[cfg(test)]
@@ -48,7 +54,7 @@ mod tests {
             ("a".to_owned(), SecretValueSource::File("/dev/null".into())),
             ("b".to_owned(), SecretValueSource::Env("NO_SUCH_VARIABLE_HERE".to_owned())),
         ]);
-        let error = check(&secrets).unwrap_err().to_string();
+        let error = read_all(&secrets).unwrap_err().to_string();
         assert_eq!(
             error,
             "the build secret `b` could not be read: the variable `NO_SUCH_VARIABLE_HERE` is not set"

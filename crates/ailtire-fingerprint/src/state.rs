@@ -23,6 +23,12 @@ use fs4::{FileExt, TryLockError};
 
 use crate::records::{Records, engine_folder, file_stem};
 
+/// What the names of files begin with that are not complete yet, written with the lock held.
+const TEMPORARY: &str = ".tmp";
+
+/// The same without the lock: another run may be writing one just now.
+const TEMPORARY_UNLOCKED: &str = ".new";
+
 /// Version of the layout.
 const VERSION: &str = "1\n";
 
@@ -134,7 +140,8 @@ impl StateDirectory {
         for (name, content) in [("CACHEDIR.TAG", TAG), (".gitignore", "*\n")] {
             let path = self.path.join(name);
             if !path.exists() {
-                replace(&path, content.as_bytes()).map_err(StateError::new("write", &path))?;
+                replace_through(TEMPORARY_UNLOCKED, &path, content.as_bytes())
+                    .map_err(StateError::new("write", &path))?;
             }
         }
         Ok(())
@@ -189,6 +196,12 @@ impl StateDirectory {
         for name in ["logs", "engines", "stat-index", "definitions", "version"] {
             let path = self.path.join(name);
             remove(&path).map_err(StateError::new("remove", &path))?;
+        }
+        // What a killed run was writing.
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+                remove(&entry.path()).map_err(StateError::new("remove", &entry.path()))?;
+            }
         }
         Ok(())
     }
@@ -258,12 +271,16 @@ pub(crate) fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
 
 /// Writes a file beside `path` and renames it into place.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_through(TEMPORARY, path, content)
+}
+
+fn replace_through(prefix: &str, path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     // Anew each time: the state may be deleted while a run goes on.
     fs::create_dir_all(folder)?;
     // The names of temporary files are of no use in a message.
     let plain = |error: io::Error| io::Error::from(error.kind());
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(plain)?;
+    let mut file = tempfile::Builder::new().prefix(prefix).tempfile_in(folder).map_err(plain)?;
     file.write_all(content).map_err(plain)?;
     if path.is_dir() {
         // Nothing of ours: a file that could not be read is made anew, whatever it is.

@@ -102,6 +102,7 @@ impl Application {
     }
 
     /// The package whose directory is `selector`, from the working directory or from the root.
+    /// The root itself stands for the top package, wherever that has its directory.
     fn package_at(&self, selector: &str, working_directory: &Path) -> Option<usize> {
         let from_here = std::fs::canonicalize(working_directory.join(selector)).ok();
         let from_root = std::fs::canonicalize(self.root().join(selector)).ok();
@@ -109,7 +110,9 @@ impl Application {
         [from_here, from_root].into_iter().flatten().find_map(|path| {
             let path = path.strip_prefix(self.root()).ok()?.to_str()?.to_owned();
             packages.iter().position(|package| {
-                package.directory == path || package.deploy_directory.as_ref() == Some(&path)
+                package.directory == path
+                    || package.deploy_directory.as_ref() == Some(&path)
+                    || path.is_empty() && package.parent.is_none()
             })
         })
     }
