@@ -34,6 +34,28 @@ pub fn dockerfile(tree: &Tree, image: &ImageDefinition) -> Result<Dockerfile, Ve
     facts(text, image)
 }
 
+/// One instruction of a Dockerfile, as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenInstruction {
+    /// Line where it begins, counted from 1.
+    pub line: u32,
+    /// Its text, continued lines joined, comments between them left out.
+    pub text: String,
+    /// Whether here-documents follow it.
+    pub has_heredoc: bool,
+}
+
+/// The instructions of the Dockerfile `text`; none where its `escape` directive can't be used.
+pub fn instructions(text: &str) -> Vec<WrittenInstruction> {
+    let instructions = lines::parse(text).map_or_else(|_| Vec::new(), |source| source.instructions);
+    let written = instructions.into_iter().map(|instruction| WrittenInstruction {
+        line: instruction.line,
+        text: instruction.written,
+        has_heredoc: instruction.heredocs > 0,
+    });
+    written.collect()
+}
+
 fn read(tree: &Tree, image: &ImageDefinition) -> Result<String, Box<Diagnostic>> {
     let path = &image.dockerfile;
     let error = |code, message| Box::new(Diagnostic::error(code, message).at(Location::file(path)));

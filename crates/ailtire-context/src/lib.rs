@@ -17,6 +17,6 @@ mod walk;
 
 pub use assemble::{assemble, assemble_with, left_out};
 pub use content::{ContentError, ContentReader};
-pub use dockerfile::dockerfile;
+pub use dockerfile::{WrittenInstruction, dockerfile, instructions};
 pub use model::{Base, BaseKind, BuildContext, Content, ContextEntry, Dockerfile};
 pub use rule::{LeftOut, Rule};

@@ -1,15 +1,7 @@
 //! Which line of a Dockerfile an engine speaks of.
 
+use ailtire_context::WrittenInstruction;
 use ailtire_manifest::reference::canonical;
-
-/// One instruction of a Dockerfile.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Instruction {
-    /// Line where it begins, counted from 1.
-    line: u32,
-    /// Its text, continued lines joined, white space as single spaces.
-    text: String,
-}
 
 /// The line of the instruction that a BuildKit step (`[build 2/3] RUN npm ci`) stands for.
 ///
@@ -39,7 +31,7 @@ pub(crate) fn line_of_step(dockerfile: &str, step: &str) -> Option<u32> {
 
 /// The line of the first `FROM` that names the image `reference`.
 fn line_of_base(dockerfile: &str, reference: &str) -> Option<u32> {
-    let names = |found: &&Instruction| {
+    let names = |found: &&WrittenInstruction| {
         let mut words = found.text.split(' ').filter(|word| !word.starts_with("--"));
         words.next() == Some("FROM")
             && words.next().is_some_and(|written| {
@@ -71,7 +63,7 @@ pub(crate) fn needs_buildkit(dockerfile: &str) -> Option<(String, u32)> {
             .find(|flag| known.contains(flag));
         match flag {
             Some(flag) => Some((format!("`{name} {flag}`"), found.line)),
-            None if !heredoc_words(&found.text).is_empty() => {
+            None if found.has_heredoc => {
                 Some((format!("the here-document of `{name}`"), found.line))
             }
             None => None,
@@ -150,61 +142,13 @@ fn normalised(text: &str) -> String {
     }
 }
 
-fn instructions(dockerfile: &str) -> Vec<Instruction> {
-    let escape = escape_character(dockerfile);
-    let mut found = Vec::new();
-    let mut lines = dockerfile.lines().zip(1_u32..);
-    while let Some((line, number)) = lines.next() {
-        if is_skipped(line) {
-            continue;
-        }
-        let mut text = line.to_owned();
-        while let Some(continued) = text.trim_end().strip_suffix(escape) {
-            text = continued.to_owned();
-            match lines.by_ref().find(|(next, _)| !is_skipped(next)) {
-                Some((next, _)) => text.extend([" ", next]),
-                None => break,
-            }
-        }
-        for word in heredoc_words(&text) {
-            let ends = |(line, _): &(&str, u32)| line.trim_start_matches('\t') == word;
-            lines.by_ref().find(ends);
-        }
-        found.push(Instruction { line: number, text: normalised(&text) });
+/// The instructions with their white space as single spaces, so that they can be compared.
+fn instructions(dockerfile: &str) -> Vec<WrittenInstruction> {
+    let mut instructions = ailtire_context::instructions(dockerfile);
+    for instruction in &mut instructions {
+        instruction.text = normalised(&instruction.text);
     }
-    found
-}
-
-fn is_skipped(line: &str) -> bool {
-    let line = line.trim_start();
-    line.is_empty() || line.starts_with('#')
-}
-
-/// The character that continues a line: a directive at the top may change it.
-fn escape_character(dockerfile: &str) -> char {
-    dockerfile
-        .lines()
-        .map_while(|line| line.trim().strip_prefix('#'))
-        .filter_map(|directive| directive.split_once('='))
-        .find(|(name, _)| name.trim().eq_ignore_ascii_case("escape"))
-        .and_then(|(_, value)| value.trim().chars().next())
-        .unwrap_or('\\')
-}
-
-/// The words that end the here-documents of an instruction.
-fn heredoc_words(text: &str) -> Vec<String> {
-    let instruction = text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
-    if !matches!(instruction.as_str(), "RUN" | "COPY" | "ADD") {
-        return Vec::new();
-    }
-    text.split_whitespace()
-        .filter_map(|word| word.strip_prefix("<<"))
-        .map(|word| word.trim_start_matches('-').trim_matches(['"', '\'']))
-        .filter(|word| {
-            !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        })
-        .map(str::to_owned)
-        .collect()
+    instructions
 }
 
 #[cfg(test)]

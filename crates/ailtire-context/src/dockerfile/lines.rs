@@ -11,6 +11,10 @@ pub(super) struct Instruction {
     pub(super) flags: Vec<String>,
     /// What follows the flags, as it is written.
     pub(super) arguments: String,
+    /// All of it as it is written, continuation lines joined.
+    pub(super) written: String,
+    /// How many heredocs it opens.
+    pub(super) heredocs: usize,
     /// Line of its first character, counted from 1.
     pub(super) line: u32,
     /// Byte behind it, its heredocs and its line end.
@@ -84,7 +88,9 @@ pub(super) fn parse(text: &str) -> Result<Source, InvalidEscape> {
             }
         }
         let mut instruction = joined.into_instruction(first.number);
-        for heredoc in heredocs(&instruction, escape) {
+        let heredocs = heredocs(&instruction, escape);
+        instruction.heredocs = heredocs.len();
+        for heredoc in heredocs {
             for line in rest.by_ref() {
                 instruction.end = line.end;
                 if heredoc.ends_at(line.text) {
@@ -123,6 +129,8 @@ impl Joined {
             name: name.to_lowercase(),
             flags,
             arguments: arguments.to_owned(),
+            written: text.to_owned(),
+            heredocs: 0,
             line,
             end: self.end,
             dangling: self.dangling,
