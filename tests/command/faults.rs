@@ -146,7 +146,7 @@ fn null_may_be_thrown_and_memory_is_not_all_that_is_blamed() {
     application.put("deploy/build.js", "throw null;\n");
     let run = application.run(&["check"]);
     assert_eq!(run.code, Some(2), "{run}");
-    assert!(run.stderr.contains("the definition threw `null`"), "{run}");
+    assert!(run.stderr.contains("used more than 64 MiB, or threw `null`"), "{run}");
 }
 
 #[test]

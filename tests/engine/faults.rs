@@ -1,5 +1,6 @@
 //! Bad input and faults: what is said, what is lost, what the exit code is.
 
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Stdio;
 
 use crate::support::{Run, TestApplication, image_files};
@@ -293,6 +294,69 @@ RUN --mount=type=secret,id=file --mount=type=secret,id=variable \\
         let content = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
         assert!(!content.contains("hidden-in"), "it is in {}", file.display());
     }
+}
+
+/// Stands between the command and the engine, and can be taken away.
+struct Between {
+    connections: std::sync::Arc<std::sync::Mutex<Vec<UnixStream>>>,
+    socket: std::path::PathBuf,
+}
+
+impl Between {
+    fn start(socket: std::path::PathBuf) -> Self {
+        let engine = crate::support::host();
+        let engine = engine.strip_prefix("unix://").unwrap().to_owned();
+        let listener = UnixListener::bind(&socket).unwrap();
+        let connections = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let known = std::sync::Arc::clone(&connections);
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(server) = UnixStream::connect(&engine) else { break };
+                for (from, to) in [(&client, &server), (&server, &client)] {
+                    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                    std::thread::spawn(move || {
+                        let _ = std::io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(std::net::Shutdown::Write);
+                    });
+                }
+                known.lock().unwrap().extend([client, server]);
+            }
+        });
+        Self { connections, socket }
+    }
+
+    fn take_away(&self) {
+        std::fs::remove_file(&self.socket).unwrap();
+        for connection in self.connections.lock().unwrap().iter() {
+            let _ = connection.shutdown(std::net::Shutdown::Both);
+        }
+    }
+}
+
+#[test]
+fn an_engine_that_goes_away_ends_the_run_whatever_is_left() {
+    let application = TestApplication::new(&[
+        ("deploy/build.js", "module.exports = { a: { dir: 'a' }, b: { dir: 'b' }, c: {} };"),
+        ("deploy/a/Dockerfile", "FROM scratch\nCOPY . /\n"),
+        ("deploy/b/Dockerfile", "FROM ailtire-test/busybox:1\nRUN echo running; sleep 600\n"),
+        ("deploy/Dockerfile", "FROM scratch\nCOPY . /\n"),
+    ]);
+    let engine = Between::start(application.path("engine.sock"));
+    let mut command =
+        application.command(&["build", "--keep-going", "-j", "1", "--message-format", "json"]);
+    let command = command.env("DOCKER_HOST", format!("unix://{}", engine.socket.display()));
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut all = String::new();
+    while !(all.contains("build-log") && all.contains("running\\n")) {
+        assert_ne!(std::io::BufRead::read_line(&mut output, &mut all).unwrap(), 0, "{all}");
+    }
+    engine.take_away();
+    std::io::Read::read_to_string(&mut output, &mut all).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(3), "{all}");
+    let last: serde_json::Value = serde_json::from_str(all.lines().last().unwrap()).unwrap();
+    let summary = &last["summary"];
+    assert_eq!([&summary["built"], &summary["failed"], &summary["skipped"]], [1, 1, 1], "{all}");
 }
 
 /// All files below `directory`.

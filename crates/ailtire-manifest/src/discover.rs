@@ -170,7 +170,8 @@ impl<'tree> Search<'tree> {
             },
             EntryKind::Directory | EntryKind::Special => false,
         };
-        if !is_file {
+        // Any directory may hold a link of that name; what is in `deploy/` is meant.
+        if !is_file && name != INDEX {
             let message = format!("`{path}` is not a file");
             let diagnostic = Diagnostic::error("not-a-file", message).at(Location::file(&*path));
             self.diagnostics.push(diagnostic.help(format!("definitions are read from `{name}`")));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use ailtire_docker::{BuildError, BuildRequest, Engine, SecretValueSource};
+use ailtire_docker::{BuildError, BuildRequest, Engine, EngineError, SecretValueSource};
 use ailtire_events::{BuildFailure, DirtyReason, EventKind, EventSink, Summary};
 use ailtire_fingerprint::{BaseIdentity, FORMAT, ImageInputs, Record, RecordedBase, Records};
 use ailtire_manifest::SecretSource;
@@ -54,6 +54,8 @@ pub struct Outcome {
     pub summary: Summary,
     /// Whether the run was cancelled.
     pub cancelled: bool,
+    /// Whether the engine went away, which ends every run.
+    pub engine_is_gone: bool,
 }
 
 /// An image that is up to date.
@@ -146,7 +148,7 @@ impl Run<'_> {
         let processors = || std::thread::available_parallelism().map_or(1, Into::into);
         let jobs = if self.options.jobs == 0 { processors() } else { self.options.jobs };
         let limits = Limits { jobs, keep_going: self.options.keep_going };
-        schedule(&dependencies, limits, cancel, |position| self.one(position)).await
+        schedule(&dependencies, limits, cancel, is_gone, |position| self.one(position)).await
     }
 
     async fn one(&self, position: usize) -> Result<Ready, BuildError> {
@@ -376,7 +378,10 @@ impl Run<'_> {
                         outcome.references.insert(reference.clone(), built);
                     }
                 }
-                JobResult::Failed(_) => summary.failed += 1,
+                JobResult::Failed(error) => {
+                    summary.failed += 1;
+                    outcome.engine_is_gone |= is_gone(&error);
+                }
                 JobResult::Cancelled => {
                     summary.cancelled += 1;
                     self.sink.emit(EventKind::BuildCancelled { image });
@@ -390,6 +395,12 @@ impl Run<'_> {
         }
         outcome
     }
+}
+
+/// Whether no other image can be built either.
+fn is_gone(error: &BuildError) -> bool {
+    let BuildError::Engine(error) = error else { return false };
+    matches!(error, EngineError::Lost { .. } | EngineError::Unreachable { .. })
 }
 
 /// Passes events on, and keeps the text of the build's log.

@@ -32,14 +32,15 @@ pub(crate) struct Limits {
 /// Runs every job of a graph without cycles; `dependencies[i]` are the jobs that `i` needs.
 ///
 /// `start` makes the future of a job when all that it needs is done. A failed job keeps those that
-/// need it from running; without `keep_going` no further job starts, and those that run go on to
-/// their end. When `cancel` is triggered, running jobs are dropped.
+/// need it from running; without `keep_going`, or where `is_final` says that no other job can go
+/// well either, no further job starts, and those that run go on to their end. When `cancel` is triggered, running jobs are dropped.
 ///
 /// Of the jobs that are ready the one with the lowest number starts first.
 pub(crate) async fn schedule<T, E, F>(
     dependencies: &[Vec<usize>],
     limits: Limits,
     cancel: &CancellationToken,
+    is_final: impl Fn(&E) -> bool,
     mut start: impl FnMut(usize) -> F,
 ) -> Vec<JobResult<T, E>>
 where
@@ -73,7 +74,7 @@ where
                 JobResult::Done(value)
             }
             Err(error) => {
-                stopped |= !limits.keep_going;
+                stopped |= !limits.keep_going || is_final(&error);
                 board.doom(job);
                 JobResult::Failed(error)
             }
@@ -154,8 +155,12 @@ mod tests {
         let order = Mutex::new(Vec::new());
         let (running, most) = (Mutex::new(0_usize), Mutex::new(0_usize));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let results =
-            runtime.block_on(schedule(dependencies, limits, &CancellationToken::new(), |job| {
+        let results = runtime.block_on(schedule(
+            dependencies,
+            limits,
+            &CancellationToken::new(),
+            |()| false,
+            |job| {
                 let (order, running, most) = (&order, &running, &most);
                 async move {
                     {
@@ -171,7 +176,8 @@ mod tests {
                     *running.lock().unwrap() -= 1;
                     if failing.contains(&job) { Err(()) } else { Ok(()) }
                 }
-            }));
+            },
+        ));
         (results, order.into_inner().unwrap(), most.into_inner().unwrap())
     }
 
@@ -241,13 +247,37 @@ mod tests {
     }
 
     #[test]
+    fn a_final_failure_stops_the_run_even_where_it_would_go_on() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let limits = Limits { jobs: 1, keep_going: true };
+        let dependencies = vec![vec![]; 4];
+        let jobs = |job| async move { if job < 2 { Err(job) } else { Ok(()) } };
+        let cancel = CancellationToken::new();
+        let is_final = |job: &usize| *job == 1;
+        let results = runtime.block_on(schedule(&dependencies, limits, &cancel, is_final, jobs));
+        assert_eq!(
+            results,
+            [
+                JobResult::Failed(0),
+                JobResult::Failed(1),
+                JobResult::Skipped { because: None },
+                JobResult::Skipped { because: None },
+            ]
+        );
+    }
+
+    #[test]
     fn cancelling_drops_what_runs_and_keeps_what_is_done() {
         let cancel = CancellationToken::new();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let limits = Limits { jobs: 2, keep_going: false };
         let dependencies = vec![vec![], vec![0], vec![1]];
-        let results: Vec<JobResult<usize, ()>> =
-            runtime.block_on(schedule(&dependencies, limits, &cancel, |job| {
+        let results: Vec<JobResult<usize, ()>> = runtime.block_on(schedule(
+            &dependencies,
+            limits,
+            &cancel,
+            |()| false,
+            |job| {
                 let cancel = cancel.clone();
                 async move {
                     if job == 1 {
@@ -256,7 +286,8 @@ mod tests {
                     }
                     Ok(job)
                 }
-            }));
+            },
+        ));
         assert_eq!(
             results,
             [JobResult::Done(0), JobResult::Cancelled, JobResult::Skipped { because: None }]

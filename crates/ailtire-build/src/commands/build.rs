@@ -126,6 +126,9 @@ async fn build(
     if arguments.dry_run {
         return Ok(exit::DONE);
     }
+    if outcome.engine_is_gone {
+        return Ok(exit::ENGINE);
+    }
     let complete = outcome.summary.failed + outcome.summary.skipped == 0;
     Ok(if complete { exit::DONE } else { exit::FAILED })
 }

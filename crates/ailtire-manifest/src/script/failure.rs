@@ -99,13 +99,12 @@ impl Failure {
                 help("a definition describes images; look for data that grows without an end"),
             ),
             FailureKind::Null => (
-                "definition-throws",
-                "the definition threw `null`".to_owned(),
-                Some(format!(
-                    "throw an `Error` with a message; if this one throws nothing, it used more \
-                     than {} MiB",
+                "definition-memory",
+                format!(
+                    "the definition used more than {} MiB, or threw `null`",
                     limits.memory / (1024 * 1024)
-                )),
+                ),
+                help("look for data that grows without an end; throw an `Error` with a message"),
             ),
             FailureKind::Stack => (
                 "definition-stack",
@@ -129,6 +128,21 @@ impl Failure {
                     "definitions run to their end at once: do without `async`, `await` and `import()`",
                 ),
             ),
+            FailureKind::Cycle
+            | FailureKind::ExportDepth
+            | FailureKind::ExportSize
+            | FailureKind::Export => self.export_words(),
+            FailureKind::Engine => {
+                ("engine-failed", format!("the JavaScript engine failed: {message}"), None)
+            }
+        }
+    }
+
+    /// The words for an export that can't be used.
+    fn export_words(&self) -> (&'static str, String, Option<String>) {
+        let message = self.message.as_str();
+        let help = |text: &str| Some(text.to_owned());
+        match self.kind {
             FailureKind::Cycle => (
                 "export-cycle",
                 format!("the exported data holds itself at `{message}`"),
@@ -144,14 +158,11 @@ impl Failure {
                 "the exported data is larger than 8 MiB".to_owned(),
                 help("export what describes the images, nothing else"),
             ),
-            FailureKind::Export => (
+            _ => (
                 "export-invalid",
                 format!("the exported data cannot be written as JSON: {message}"),
                 help("export plain data, as JSON could write it"),
             ),
-            FailureKind::Engine => {
-                ("engine-failed", format!("the JavaScript engine failed: {message}"), None)
-            }
         }
     }
 }
