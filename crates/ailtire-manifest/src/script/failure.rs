@@ -88,29 +88,9 @@ impl Failure {
         let message = self.message.as_str();
         let help = |text: &str| Some(text.to_owned());
         match self.kind {
-            FailureKind::Time => (
-                "definition-time",
-                format!("the definition ran longer than {} s", limits.time.as_secs_f32()),
-                help("a definition describes images; look for a loop that does not end"),
-            ),
-            FailureKind::Memory => (
-                "definition-memory",
-                format!("the definition used more than {} MiB", limits.memory / (1024 * 1024)),
-                help("a definition describes images; look for data that grows without an end"),
-            ),
-            FailureKind::Null => (
-                "definition-memory",
-                format!(
-                    "the definition used more than {} MiB, or threw `null`",
-                    limits.memory / (1024 * 1024)
-                ),
-                help("look for data that grows without an end; throw an `Error` with a message"),
-            ),
-            FailureKind::Stack => (
-                "definition-stack",
-                "the definition calls itself too deeply".to_owned(),
-                help("look for a function that calls itself without an end"),
-            ),
+            FailureKind::Time | FailureKind::Memory | FailureKind::Null | FailureKind::Stack => {
+                self.limit_words(limits)
+            }
             FailureKind::Syntax => (
                 "syntax-error",
                 format!("this is not valid JavaScript: {message}"),
@@ -135,6 +115,36 @@ impl Failure {
             FailureKind::Engine => {
                 ("engine-failed", format!("the JavaScript engine failed: {message}"), None)
             }
+        }
+    }
+
+    /// The words for a definition that used more than it may.
+    fn limit_words(&self, limits: Limits) -> (&'static str, String, Option<String>) {
+        let help = |text: &str| Some(text.to_owned());
+        match self.kind {
+            FailureKind::Time => (
+                "definition-time",
+                format!("the definition ran longer than {} s", limits.time.as_secs_f32()),
+                help("a definition describes images; look for a loop that does not end"),
+            ),
+            FailureKind::Memory => (
+                "definition-memory",
+                format!("the definition used more than {} MiB", limits.memory / (1024 * 1024)),
+                help("a definition describes images; look for data that grows without an end"),
+            ),
+            FailureKind::Null => (
+                "definition-memory",
+                format!(
+                    "the definition used more than {} MiB, or threw `null`",
+                    limits.memory / (1024 * 1024)
+                ),
+                help("look for data that grows without an end; throw an `Error` with a message"),
+            ),
+            _ => (
+                "definition-stack",
+                "the definition calls itself too deeply".to_owned(),
+                help("look for a function that calls itself without an end"),
+            ),
         }
     }
 
