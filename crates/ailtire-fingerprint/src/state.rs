@@ -169,7 +169,10 @@ impl StateDirectory {
         if found.as_deref() == Some(VERSION.as_bytes()) {
             return Ok(None);
         }
-        self.remove_contents()?;
+        // Without a version the directory is new, or was deleted while this program wrote into it.
+        if found.is_some() {
+            self.remove_contents()?;
+        }
         replace(&path, VERSION.as_bytes()).map_err(StateError::new("write", &path))?;
         Ok(found.map(|_| {
             let name = Self::NAME;

@@ -125,12 +125,15 @@ fn outdated_lines_are_tidied_away() {
 fn deleting_everything_in_the_middle_of_a_run_loses_only_time() {
     let root = tempfile::tempdir().unwrap();
     let state = StateDirectory::of(root.path());
-    let _lock = state.lock(|_| ()).unwrap();
+    let lock = state.lock(|_| ()).unwrap();
     let records = state.records(ENDPOINT).unwrap();
     put(&records, "one", "sha256:1");
     fs::remove_dir_all(state.path()).unwrap();
     put(&records, "two", "sha256:2");
     state.write_log("two", b"log").unwrap();
+    drop(lock);
+    let lock = state.lock(|_| ()).unwrap();
+    assert!(state.ensure_version(&lock).unwrap().is_none());
     let records = state.records(ENDPOINT).unwrap();
     assert!(records.get("one").is_none());
     assert!(records.get("two").is_some());

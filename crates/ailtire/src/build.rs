@@ -136,7 +136,7 @@ struct Run<'run> {
     records: &'run Records,
     ready: Vec<OnceLock<Ready>>,
     /// Ids of bases that this run fetched; each is fetched once, whoever asks first.
-    pulled: Mutex<HashMap<String, Arc<OnceCell<Option<String>>>>>,
+    pulled: Mutex<HashMap<(String, Option<String>), Arc<OnceCell<Option<String>>>>>,
 }
 
 impl Run<'_> {
@@ -292,7 +292,8 @@ impl Run<'_> {
         for base in image.bases.iter().filter(|base| base.image.is_none() && !base.present) {
             let cell = {
                 let mut pulled = self.pulled.lock().unwrap_or_else(PoisonError::into_inner);
-                Arc::clone(pulled.entry(base.reference.clone()).or_default())
+                let key = (base.reference.clone(), base.platform.clone());
+                Arc::clone(pulled.entry(key).or_default())
             };
             cell.get_or_init(|| async {
                 // The build itself says why, in the words of the step that needs the base.
@@ -309,7 +310,8 @@ impl Run<'_> {
             return self.ready[position].get().map(|ready| ready.image_id.clone());
         }
         let pulled = self.pulled.lock().unwrap_or_else(PoisonError::into_inner);
-        let pulled = pulled.get(&base.reference).and_then(|cell| cell.get().cloned());
+        let key = (base.reference.clone(), base.platform.clone());
+        let pulled = pulled.get(&key).and_then(|cell| cell.get().cloned());
         pulled.unwrap_or_else(|| base.image_id.clone())
     }
 
