@@ -303,6 +303,39 @@ fn a_fresh_clone_elsewhere_has_the_same_fingerprints_and_images() {
 }
 
 #[test]
+fn another_user_plans_the_same_fingerprints() {
+    /// A user that owns nothing else: `nobody` on Debian.
+    const NOBODY: u32 = 65534;
+    let application = sample();
+    let fingerprints = |mut command: std::process::Command| {
+        let run = crate::support::Run::of(command.output().unwrap());
+        assert_eq!(run.code, Some(0), "{run}");
+        let plan: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        let images = plan["images"].as_array().unwrap().iter();
+        images.map(|image| image["fingerprint"].to_string()).collect::<Vec<_>>()
+    };
+    let mine = fingerprints(application.command(&["plan", "--format", "json"]));
+    let clone = application.cloned();
+    let given = std::process::Command::new("chown")
+        .args(["-R", &format!("{NOBODY}:{NOBODY}")])
+        .arg(clone.root())
+        .status();
+    assert!(given.unwrap().success());
+    // The program itself lies where only its builder may look.
+    let program = clone.path(".program");
+    fs::copy(env!("CARGO_BIN_EXE_ailtire-build"), &program).unwrap();
+    let mut theirs = std::process::Command::new("setpriv");
+    theirs.args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}"), "--clear-groups"]);
+    theirs
+        .env("HOME", clone.root())
+        .arg(&program)
+        .args(["plan", "--format", "json"])
+        .current_dir(clone.root());
+    assert_eq!(mine.len(), 3);
+    assert_eq!(fingerprints(theirs), mine);
+}
+
+#[test]
 fn the_listed_context_is_what_the_image_holds() {
     let application = sample();
     application.set_mode("deploy/other/file.txt", 0o755);

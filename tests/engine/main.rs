@@ -8,6 +8,7 @@ mod context;
 #[path = "../directory.rs"]
 mod directory;
 mod faults;
+mod fixtures;
 mod images;
 mod invalidation;
 mod state;

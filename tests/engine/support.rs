@@ -13,9 +13,12 @@ use serde_json::Value;
 
 use crate::directory::Directory;
 
+/// Variable with the private engine's address.
+const HOST: &str = "AILTIRE_TEST_DOCKER_HOST";
+
 /// The private engine's address.
 pub(crate) fn host() -> String {
-    std::env::var("AILTIRE_TEST_DOCKER_HOST")
+    std::env::var(HOST)
         .expect("these tests need a private engine: run them with `cargo xtask test`")
 }
 
@@ -50,6 +53,14 @@ impl TestApplication {
 
     fn bare(name: String) -> Self {
         Self { name, directory: Directory::new() }
+    }
+
+    /// A copy of the application `fixtures/<fixture>`, whose images are called `<prefix>-…`.
+    pub(crate) fn of_fixture(fixture: &str, prefix: &str) -> Self {
+        let application = Self::bare(prefix.to_owned());
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+        copy_tree(&fixtures.join(fixture), application.root());
+        application
     }
 
     /// A copy of the source tree in another directory, as a fresh clone is: without state, with
@@ -102,6 +113,9 @@ impl std::ops::Deref for TestApplication {
 
 impl Drop for TestApplication {
     fn drop(&mut self) {
+        if std::thread::panicking() && std::env::var_os(HOST).is_none() {
+            return;
+        }
         let client = client();
         let Ok(list) = client.get("/images/json") else { return };
         let images: Value = serde_json::from_slice(&list.body).unwrap_or_default();
@@ -248,7 +262,7 @@ pub(crate) fn tar_files(bytes: &[u8]) -> TarFiles {
 /// The files of an image that has no deletions in its layers.
 pub(crate) fn image_files(reference: &str) -> TarFiles {
     let response = client().get(&format!("/images/{reference}/get")).unwrap();
-    assert_eq!(response.status, 200);
+    assert_eq!(response.status, 200, "{reference}: {}", String::from_utf8_lossy(&response.body));
     let saved = tar_files_of_save(&response.body);
     let manifest: Value = serde_json::from_slice(&saved["manifest.json"]).unwrap();
     let mut files = TarFiles::new();

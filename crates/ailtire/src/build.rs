@@ -126,6 +126,9 @@ fn dry_run(plan: &Plan) -> Outcome {
     Outcome { summary, ..Outcome::default() }
 }
 
+/// Ids of fetched bases by reference and platform; none where the engine could not fetch one.
+type Fetched = HashMap<(String, Option<String>), Arc<OnceCell<Option<String>>>>;
+
 /// One run over a plan.
 struct Run<'run> {
     application: &'run Application,
@@ -136,7 +139,7 @@ struct Run<'run> {
     records: &'run Records,
     ready: Vec<OnceLock<Ready>>,
     /// Ids of bases that this run fetched; each is fetched once, whoever asks first.
-    pulled: Mutex<HashMap<(String, Option<String>), Arc<OnceCell<Option<String>>>>>,
+    pulled: Mutex<Fetched>,
 }
 
 impl Run<'_> {
