@@ -23,8 +23,11 @@ use crate::options::Limits;
 pub(crate) const VIRTUAL_ROOT: &str = "/app";
 /// The file name of our own code in JavaScript stacks.
 pub(super) const PRELUDE_FILE: &str = "<sandbox>";
-/// What a module's text is wrapped in, on its first line.
-pub(super) const WRAPPER: &str = "(function (exports, require, module, __filename, __dirname) {";
+/// What a module's text is wrapped in, on its first line. No parenthesis stands before it, since
+/// the engine would read on to its end, and then once more.
+pub(super) const WRAPPER: &str = "1?function (exports, require, module, __filename, __dirname) {";
+/// What follows a module's text; a text with a brace too many or too few does not fit it.
+const WRAPPER_END: &str = "\n}:0";
 /// What the engine may use of the C stack, in bytes.
 const ENGINE_STACK: usize = 2 * 1024 * 1024;
 /// The stack of the evaluating thread, in bytes: room for what the engine does not count.
@@ -36,8 +39,16 @@ const CONSOLE_LIMIT: usize = 200;
 /// How many bytes one of them may have.
 const CONSOLE_LINE_LIMIT: usize = 4 * 1024;
 
+/// Our own code: each text is an expression that gives a function.
 const PRELUDE: &str = include_str!("prelude.js");
-const PATH_MODULE: &str = include_str!("path.js");
+/// The rest of our own code, by name: compiled when it is first used.
+const PARTS: [(&str, &str); 4] = [
+    ("date", include_str!("date.js")),
+    ("process", include_str!("process.js")),
+    ("console", include_str!("console.js")),
+    ("path", include_str!("path.js")),
+];
+const CYCLE: &str = include_str!("cycle.js");
 
 /// The parts of the language that definitions have: no clock (`Performance`), and nothing that
 /// shows when memory is collected (`WeakRef`).
@@ -202,10 +213,9 @@ fn export<'js>(ctx: &Ctx<'js>, job: &Job, shared: &Shared) -> Result<Option<Stri
         }
         Err(error) => {
             let pending = ctx.catch();
-            let place = result
-                .get::<Function<'js>>(3)
-                .and_then(|cycle| cycle.call::<_, String>((data,)))
-                .unwrap_or_default();
+            let cycle = ctx.eval_with_options::<Function<'js>, _>(CYCLE, options(PRELUDE_FILE));
+            let place = cycle.and_then(|cycle| cycle.call::<_, String>((data,)));
+            let place = place.unwrap_or_default();
             ctx.throw(pending);
             return Err(Stage::Converting(error, place));
         }
@@ -230,11 +240,12 @@ fn host<'js>(ctx: &Ctx<'js>, job: &Job, shared: &Rc<Shared>) -> rquickjs::Result
         ctx.eval_with_options(wrap(&text), options(&path))
     };
     host.set("compile", Function::new(ctx.clone(), compile)?)?;
-    let path = |ctx: Ctx<'js>, root: String| -> rquickjs::Result<Object<'js>> {
-        let make: Function<'js> = ctx.eval_with_options(PATH_MODULE, options(PRELUDE_FILE))?;
-        make.call((root,))
+    let part = |ctx: Ctx<'js>, name: String| -> rquickjs::Result<Function<'js>> {
+        let part = PARTS.iter().find(|(part, _)| *part == name);
+        let (_, text) = part.ok_or_else(|| Exception::throw_message(&ctx, "no such part"))?;
+        ctx.eval_with_options(*text, options(PRELUDE_FILE))
     };
-    host.set("path", Function::new(ctx.clone(), path)?)?;
+    host.set("part", Function::new(ctx.clone(), part)?)?;
     Ok(host)
 }
 
@@ -243,7 +254,7 @@ fn wrap(text: &str) -> String {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // A `#!` line is none for the engine once something stands before it.
     let comment = if text.starts_with("#!") { "//" } else { "" };
-    format!("{WRAPPER}{comment}{text}\n}})")
+    format!("{WRAPPER}{comment}{text}{WRAPPER_END}")
 }
 
 fn load_function<'js>(ctx: &Ctx<'js>, job: &Job) -> rquickjs::Result<Function<'js>> {

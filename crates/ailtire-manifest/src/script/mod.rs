@@ -3,6 +3,7 @@
 mod engine;
 mod failure;
 mod trace;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,9 +22,10 @@ use crate::locate::annotate;
 use crate::options::{Limits, LoadOptions};
 use crate::secret::suggests_secret;
 use crate::value::Node;
-use engine::{Job, Ran, Request, THREAD_STACK};
+use engine::{Job, Ran, Request};
 use failure::{Failure, FailureKind, console_note};
 use trace::{Module, Trace};
+use worker::Workers;
 
 /// How long the interrupt may take to reach an evaluation that is over its time, before it is
 /// left behind.
@@ -37,6 +39,7 @@ pub(crate) struct Evaluator<'load> {
     environment: Arc<BTreeMap<String, String>>,
     parameters: Arc<str>,
     parameters_digest: Digest,
+    workers: Workers,
 }
 
 /// What definitions that export a function are called with.
@@ -71,6 +74,7 @@ impl<'load> Evaluator<'load> {
             environment: Arc::new(environment),
             parameters_digest: Digest::of(parameters.as_bytes()),
             parameters: parameters.into(),
+            workers: Workers::default(),
         }
     }
 
@@ -163,21 +167,22 @@ impl<'load> Evaluator<'load> {
             limits: self.limits,
             requests,
         };
-        let thread = std::thread::Builder::new()
-            .name("definition".to_owned())
-            .stack_size(THREAD_STACK)
-            .spawn(move || {
-                let ran = engine::run(&job);
-                // Nobody listens any more where this evaluation was given up.
-                let _ = job.requests.send(Request::Done(Box::new(ran)));
-            });
-        match thread {
-            Ok(_) => self.serve(&questions, trace),
-            Err(error) => failed(Failure::new(FailureKind::Engine, error.to_string())),
+        let worker = match self.workers.take() {
+            Ok(worker) => worker,
+            Err(error) => return failed(Failure::new(FailureKind::Engine, error.to_string())),
+        };
+        worker.run(job);
+        match self.serve(&questions, trace) {
+            Ok(ran) => {
+                self.workers.give_back(worker);
+                ran
+            }
+            // The thread is stuck or gone: another one takes its place.
+            Err(failure) => failed(failure),
         }
     }
 
-    fn serve(&self, questions: &Receiver<Request>, trace: &mut Trace<'_>) -> Ran {
+    fn serve(&self, questions: &Receiver<Request>, trace: &mut Trace<'_>) -> Result<Ran, Failure> {
         let deadline = Instant::now() + self.limits.time + GRACE;
         loop {
             match questions.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -185,11 +190,11 @@ impl<'load> Evaluator<'load> {
                     // It was given up where it does not wait for the answer.
                     let _ = reply.send(trace.load(&base, &specifier));
                 }
-                Ok(Request::Done(ran)) => return *ran,
-                Err(RecvTimeoutError::Timeout) => return failed(FailureKind::Time.into()),
+                Ok(Request::Done(ran)) => return Ok(*ran),
+                Err(RecvTimeoutError::Timeout) => return Err(FailureKind::Time.into()),
                 Err(RecvTimeoutError::Disconnected) => {
                     let message = "it ended without a result".to_owned();
-                    return failed(Failure::new(FailureKind::Engine, message));
+                    return Err(Failure::new(FailureKind::Engine, message));
                 }
             }
         }

@@ -1,114 +1,50 @@
 // What a definition finds around itself. Evaluated before it, in the same sandbox; what the
 // definition does to its globals afterwards can harm only itself, since every file and variable
 // still comes through `host`, which keeps the trace.
-(function (host, virtualRoot) {
+0, function (host, virtualRoot) {
   'use strict';
-  const { construct, ownKeys } = Reflect;
+  const { apply, construct, defineProperty, getOwnPropertyDescriptor, set, setPrototypeOf } = Reflect;
+  const { toPrimitive } = Symbol;
+  const { exec } = RegExp.prototype;
   const NativeDate = Date;
-  const utc = NativeDate.UTC;
+  const offset = Date.prototype.getTimezoneOffset;
+  const NativeProxy = Proxy;
 
   const refuse = (what, why) => {
     throw new Error(`${what} is not available in a definition: ${why}`);
   };
   const changing = 'the result would change by itself, and could not be cached';
-
-  // The clock is refused, and the time zone is always UTC: another machine gives the same dates.
-  const zoned = /(Z|GMT|UTC|[+-]\d\d:?\d\d)\s*(\([^)]*\))?\s*$/i;
-  const dateOnly = /^\s*[+-]?\d{4,6}(-\d\d(-\d\d)?)?\s*$/;
-  const parse = (text) => {
-    const time = NativeDate.parse(text);
-    if (zoned.test(text) || dateOnly.test(text)) return time;
-    return time - offset.call(new NativeDate(time)) * 60000;
-  };
-  const offset = NativeDate.prototype.getTimezoneOffset;
-  const GuardedDate = function Date(...parts) {
-    if (!new.target || parts.length === 0) refuse('the current time', changing);
-    const [first] = parts;
-    let value = first;
-    if (parts.length > 1) value = utc(...parts);
-    else if (typeof first === 'string') value = parse(first);
-    return construct(NativeDate, [value], new.target);
-  };
-  GuardedDate.prototype = NativeDate.prototype;
-  GuardedDate.UTC = utc;
-  GuardedDate.parse = (text) => parse(String(text));
-  GuardedDate.now = () => refuse('`Date.now()`', changing);
-  const dates = NativeDate.prototype;
-  dates.constructor = GuardedDate;
-  dates.getTimezoneOffset = () => 0;
-  for (const unit of ['FullYear', 'Month', 'Date', 'Hours', 'Minutes', 'Seconds', 'Milliseconds']) {
-    dates[`get${unit}`] = dates[`getUTC${unit}`];
-    dates[`set${unit}`] = dates[`setUTC${unit}`];
-  }
-  dates.getDay = dates.getUTCDay;
-  dates.getYear = function () { return this.getUTCFullYear() - 1900; };
-  dates.setYear = dates.setUTCFullYear;
-  const iso = dates.toISOString;
-  const written = dates.toUTCString;
-  for (const form of ['toString', 'toDateString', 'toTimeString', 'toLocaleString',
-    'toLocaleDateString', 'toLocaleTimeString']) {
-    dates[form] = function () { return written.call(this); };
-  }
-  globalThis.Date = GuardedDate;
   Math.random = () => refuse('`Math.random()`', changing);
 
-  // Every variable that is read is an input of the result, also one that is not set.
-  const own = Object.create(null);
-  const read = (name) => (name in own ? own[name] : host.environment(name));
-  const env = new Proxy({}, {
-    get(target, name) {
-      if (typeof name === 'symbol') return undefined;
-      const value = read(name);
-      return value === undefined ? Object.prototype[name] : value;
-    },
-    has: (target, name) => typeof name !== 'symbol' && read(name) !== undefined,
-    set(target, name, value) {
-      own[name] = String(value);
-      return true;
-    },
-    deleteProperty(target, name) {
-      own[name] = undefined;
-      return true;
-    },
-    getOwnPropertyDescriptor(target, name) {
-      const value = typeof name === 'symbol' ? undefined : read(name);
-      return value === undefined
-        ? undefined
-        : { value, writable: true, enumerable: true, configurable: true };
-    },
-    defineProperty: () => refuse('`Object.defineProperty(process.env, …)`', 'assign instead'),
-    ownKeys: () => refuse('listing `process.env`',
-      'the result would depend on every variable of the machine; read the ones it needs by name'),
-  });
-  const processProxy = new Proxy({ env }, {
-    get(target, name) {
-      if (name === 'env') return env;
-      if (typeof name === 'symbol' || name in Object.prototype) return target[name];
-      return refuse(`\`process.${name}\``, 'of `process` it has only `process.env`');
-    },
-  });
-  Object.defineProperty(globalThis, 'process', { value: processProxy, writable: true, configurable: true });
-
-  const show = (value) => {
-    if (typeof value === 'string') return value;
-    if (value instanceof Error) return String(value);
-    if (typeof value === 'object' && value !== null) {
-      try {
-        return JSON.stringify(value) ?? String(value);
-      } catch {
-        return Object.prototype.toString.call(value);
-      }
-    }
-    return String(value);
+  // Most definitions use none of these, so their texts are compiled on first use, perhaps among
+  // intrinsics that the definition has changed: they use those that are handed to them.
+  const give = (object, name, value, enumerable) => defineProperty(object, name,
+    { __proto__: null, value, writable: true, enumerable, configurable: true });
+  const lazy = (name, make) => {
+    let made;
+    const isLazy = () => getOwnPropertyDescriptor(globalThis, name)?.get === accessor.get;
+    const accessor = {
+      __proto__: null,
+      get() {
+        if (made === undefined) made = make();
+        if (isLazy()) give(globalThis, name, made, false);
+        return made;
+      },
+      // As an assignment to the property that it stands for.
+      set(value) {
+        if (this !== globalThis) accessor.get();
+        else if (isLazy()) give(globalThis, name, undefined, false);
+        if (!isLazy()) set(globalThis, name, value, this);
+      },
+      enumerable: false,
+      configurable: true,
+    };
+    defineProperty(globalThis, name, accessor);
   };
-  const consoleObject = {};
-  for (const level of ['log', 'info', 'debug', 'warn', 'error', 'trace', 'dir']) {
-    consoleObject[level] = (...values) => host.log(values.map(show).join(' '), new Error().stack);
-  }
-  for (const silent of ['assert', 'group', 'groupEnd', 'time', 'timeEnd', 'table', 'count']) {
-    consoleObject[silent] = () => {};
-  }
-  Object.defineProperty(globalThis, 'console', { value: consoleObject, writable: true, configurable: true });
+  lazy('Date', () => host.part('date')(
+    { NativeDate, offset, apply, construct, setPrototypeOf, exec, give, refuse, changing, toPrimitive }));
+  lazy('process', () => host.part('process')(NativeProxy, host.environment, refuse));
+  lazy('console', () => host.part('console')(host.log, give));
 
   const modules = new Map();
   const virtual = (path) => (path === '' ? virtualRoot : `${virtualRoot}/${path}`);
@@ -118,7 +54,7 @@
   const requireFrom = (base) => (specifier) => {
     if (typeof specifier !== 'string') throw new TypeError('`require` takes a string');
     if (specifier === 'path' || specifier === 'node:path') {
-      pathModule ??= host.path(virtualRoot);
+      pathModule ??= host.part('path')(virtualRoot);
       return pathModule;
     }
     const [path, text] = host.load(base, specifier);
@@ -147,28 +83,6 @@
     return module;
   };
 
-  // The keys that lead to a value that holds itself; empty where there is none.
-  const cycle = (data) => {
-    const open = new Set();
-    const closed = new Set();
-    const keys = [];
-    const walk = (value) => {
-      if (typeof value !== 'object' || value === null || closed.has(value)) return '';
-      if (open.has(value)) return keys.join('.') || 'module.exports';
-      open.add(value);
-      for (const key of Object.keys(value)) {
-        keys.push(key);
-        const found = walk(value[key]);
-        keys.pop();
-        if (found) return found;
-      }
-      open.delete(value);
-      closed.add(value);
-      return '';
-    };
-    return walk(data);
-  };
-
   return (path, text, parameters) => {
     let data = load(path, text).exports;
     const called = typeof data === 'function';
@@ -177,6 +91,6 @@
     if (typeof data === 'object' && data !== null) {
       for (const key of Object.keys(data)) if (typeof data[key] === 'function') dropped.push(key);
     }
-    return [data, called, dropped, cycle];
+    return [data, called, dropped];
   };
-});
+};
