@@ -60,22 +60,6 @@ impl Registry {
     fn reference(&self, name: &str) -> String {
         format!("{}/{name}:1", self.address)
     }
-
-    /// Has the engine push `reference`, and forget it.
-    fn take(&self, reference: &str) {
-        let (name, tag) = reference.rsplit_once(':').unwrap();
-        let mut engine = UnixStream::connect(host().strip_prefix("unix://").unwrap()).unwrap();
-        write!(
-            engine,
-            "POST /images/{name}/push?tag={tag} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\
-             X-Registry-Auth: {REGISTRY_AUTH}\r\nContent-Length: 0\r\n\r\n"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        engine.read_to_string(&mut answer).unwrap();
-        assert!(answer.contains("digest: sha256:"), "{answer}");
-        assert_eq!(client().delete(&format!("/images/{reference}")).unwrap().status, 200);
-    }
 }
 
 impl Drop for Registry {
@@ -83,6 +67,22 @@ impl Drop for Registry {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Has the engine push `reference` to the registry in its name, and forget it.
+fn move_to_registry(reference: &str) {
+    let (name, tag) = reference.rsplit_once(':').unwrap();
+    let mut engine = UnixStream::connect(host().strip_prefix("unix://").unwrap()).unwrap();
+    write!(
+        engine,
+        "POST /images/{name}/push?tag={tag} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\
+         X-Registry-Auth: {REGISTRY_AUTH}\r\nContent-Length: 0\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    engine.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("digest: sha256:"), "{answer}");
+    assert_eq!(client().delete(&format!("/images/{reference}")).unwrap().status, 200);
 }
 
 /// An application that makes the base image `reference`, holding `content`.
@@ -95,7 +95,7 @@ fn make_base(registry: &Registry, content: &str) {
     let build = format!("module.exports = {{ b: {{ dir: 'b', tag: '{reference}' }} }};");
     maker.put("deploy/build.js", &build);
     maker.built(&[]);
-    registry.take(&reference);
+    move_to_registry(&reference);
 }
 
 fn application_on_base(registry: &Registry) -> TestApplication {
