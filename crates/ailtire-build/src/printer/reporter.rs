@@ -130,7 +130,11 @@ impl Reporter {
 }
 
 impl EventSink for Reporter {
-    fn emit(&self, kind: EventKind) {
+    fn emit(&self, mut kind: EventKind) {
+        // Whoever waited for the command waited for the definitions to be read, too.
+        if let EventKind::RunFinished { summary } = &mut kind {
+            summary.duration = self.elapsed();
+        }
         let mut shown = self.shown();
         if self.format == MessageFormat::Json {
             self.write_json(&mut shown, kind);
