@@ -37,6 +37,7 @@ fn program(folder: &Path, text: &str) -> std::path::PathBuf {
 #[tokio::test]
 async fn builds_go_through_ssh() {
     let folder = tempfile::tempdir().unwrap();
+    private_engine::need("perl", "perl-base").unwrap();
     let script = FAKE_SSH.replace("SOCKET", host().strip_prefix("unix://").unwrap());
     let options = EndpointOptions {
         host: Some("ssh://me@far:2222".to_owned()),
@@ -112,6 +113,7 @@ fn openssl(folder: &Path, arguments: &str) {
 /// `ca.pem`, `server.pem`, `server-key.pem`, `cert.pem` and `key.pem`.
 fn make_certificates(folder: &Path) {
     const KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+    private_engine::need("openssl", "openssl").unwrap();
     std::fs::write(folder.join("server.ext"), "subjectAltName=IP:127.0.0.1\n").unwrap();
     std::fs::write(folder.join("client.ext"), "extendedKeyUsage=clientAuth\n").unwrap();
     openssl(
