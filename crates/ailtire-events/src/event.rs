@@ -68,15 +68,6 @@ pub struct BuildFailure {
     pub help: Option<String>,
 }
 
-/// What became of one image at the end of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImageSummary {
-    /// Id of the image in the engine.
-    pub image_id: String,
-    /// Fingerprint of its inputs.
-    pub fingerprint: String,
-}
-
 /// The counts at the end of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Summary {

@@ -11,7 +11,6 @@ mod reason;
 
 pub use diagnostic::{Diagnostic, Location, Related, Severity};
 pub use event::{
-    BuildFailure, Event, EventKind, EventSink, ImageSummary, LogStream, NullSink, StepState,
-    Summary,
+    BuildFailure, Event, EventKind, EventSink, LogStream, NullSink, StepState, Summary,
 };
 pub use reason::{Change, DirtyReason};

@@ -68,6 +68,12 @@ impl StateDirectory {
     /// Name of the directory below the application root.
     pub const NAME: &'static str = ".ailtire";
 
+    /// File with the digests of files that did not change.
+    pub const STAT_INDEX: &'static str = "stat-index";
+
+    /// File with the results of evaluated definitions.
+    pub const DEFINITIONS: &'static str = "definitions";
+
     /// The state directory of the application at `root`. Nothing is touched yet.
     pub fn of(root: &Path) -> Self {
         Self { path: root.join(Self::NAME) }
@@ -196,7 +202,7 @@ impl StateDirectory {
     }
 
     fn remove_contents(&self) -> Result<(), StateError> {
-        for name in ["logs", "engines", "stat-index", "definitions", "version"] {
+        for name in ["logs", "engines", Self::STAT_INDEX, Self::DEFINITIONS, "version"] {
             let path = self.path.join(name);
             remove(&path).map_err(StateError::new("remove", &path))?;
         }

@@ -13,12 +13,6 @@ use ailtire_tree::{StatIndex, Tree, Work};
 
 use crate::Error;
 
-/// File, in the state directory, with the digests of files that did not change.
-const STAT_INDEX: &str = "stat-index";
-
-/// File, in the state directory, with the results of evaluated definitions.
-const DEFINITIONS: &str = "definitions";
-
 /// What a run wants to do with an application's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Access {
@@ -97,10 +91,11 @@ impl Application {
         if let Some(lock) = &lock {
             diagnostics.extend(state.ensure_version(lock)?);
         }
-        let index = read_or_report(&state, STAT_INDEX, StatIndex::decode, &mut diagnostics);
+        let index =
+            read_or_report(&state, StateDirectory::STAT_INDEX, StatIndex::decode, &mut diagnostics);
         let cache = read_or_report(
             &state,
-            DEFINITIONS,
+            StateDirectory::DEFINITIONS,
             |bytes| EvaluationCache::decode(&bytes),
             &mut diagnostics,
         );
@@ -132,16 +127,12 @@ impl Application {
         environment.clone_into(&mut load_options.environment);
         let loaded = ailtire_manifest::load(&self.tree, &load_options, &self.cache);
         Self {
-            tree: Arc::clone(&self.tree),
             definitions: Arc::new(loaded.application),
-            state: self.state.clone(),
-            lock: self.lock.clone(),
             load_options,
             environment_is_chosen: false,
-            access: self.access,
-            cache: Arc::clone(&self.cache),
             environments: loaded.environments,
             diagnostics: loaded.diagnostics,
+            ..self.clone()
         }
     }
 
@@ -206,10 +197,10 @@ impl Application {
 
     fn write_caches(&self, lock: &Lock) -> Result<(), StateError> {
         if let Some(index) = self.tree.updated_index() {
-            self.state.write(lock, STAT_INDEX, &index)?;
+            self.state.write(lock, StateDirectory::STAT_INDEX, &index)?;
         }
         if let Some(cache) = self.cache.updated() {
-            self.state.write(lock, DEFINITIONS, &cache)?;
+            self.state.write(lock, StateDirectory::DEFINITIONS, &cache)?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use ailtire_context::BuildContext;
 use ailtire_docker::{BuildError, BuildRequest, Engine, EngineError, SecretValueSource};
 use ailtire_events::{BuildFailure, DirtyReason, EventKind, EventSink, Summary};
 use ailtire_fingerprint::{BaseIdentity, FORMAT, ImageInputs, Record, RecordedBase, Records};
@@ -13,7 +14,7 @@ use serde::Serialize;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use crate::plan::{Action, Plan, PlanOptions, PlannedBase, PlannedImage};
+use crate::plan::{Action, Plan, PlanOptions, PlannedBase, PlannedImage, recorded_id};
 use crate::prepare::Prepared;
 use crate::schedule::{JobResult, Limits, schedule};
 use crate::{Application, Error};
@@ -127,7 +128,13 @@ fn dry_run(plan: &Plan) -> Outcome {
 }
 
 /// Ids of fetched bases by reference and platform; none where the engine could not fetch one.
-type Fetched = HashMap<(String, Option<String>), Arc<OnceCell<Option<String>>>>;
+type Fetched = HashMap<FetchKey, Arc<OnceCell<Option<String>>>>;
+
+type FetchKey = (String, Option<String>);
+
+fn fetch_key(base: &PlannedBase) -> FetchKey {
+    (base.reference.clone(), base.platform.clone())
+}
 
 /// One run over a plan.
 struct Run<'run> {
@@ -205,15 +212,20 @@ impl Run<'_> {
             });
             return self.keep(image, record);
         }
+        let Some(context) = &image.context else { unreachable!("plans keep what may be built") };
         self.fetch_bases(image).await;
-        self.build_one(image).await
+        self.build_one(image, context).await
     }
 
-    async fn build_one(&self, image: &PlannedImage) -> Result<Ready, BuildError> {
+    async fn build_one(
+        &self,
+        image: &PlannedImage,
+        context: &Arc<BuildContext>,
+    ) -> Result<Ready, BuildError> {
         let begin = Instant::now();
         self.sink.emit(EventKind::BuildStarted { image: image.reference.clone() });
         let log = LogKeeper { sink: self.sink, log: Mutex::default() };
-        let built = self.engine.build(&self.request(image), &log).await?;
+        let built = self.engine.build(&self.request(image, context), &log).await?;
         let bases = self.base_ids(image);
         let fingerprint = self.fingerprint(image, &bases);
         let record = Record {
@@ -225,11 +237,9 @@ impl Run<'_> {
             image_id: built.image_id.clone(),
             built_at: milliseconds_since_epoch(),
         };
-        if let Some(context) = &image.context {
-            let inputs = ImageInputs { context, settings: &image.settings }.record();
-            let reasons = self.final_reasons(image);
-            self.records.put(record, inputs, reasons).map_err(|error| unrecorded(image, &error))?;
-        }
+        let inputs = ImageInputs { context, settings: &image.settings }.record();
+        let reasons = self.final_reasons(image);
+        self.records.put(record, inputs, reasons).map_err(|error| unrecorded(image, &error))?;
         // A log that can't be kept is no reason to fail a build that went well.
         let _ = self.application.state.write_log(&image.reference, log.text().as_bytes());
         self.sink.emit(EventKind::BuildFinished {
@@ -248,8 +258,7 @@ impl Run<'_> {
     fn final_reasons(&self, image: &PlannedImage) -> Vec<DirtyReason> {
         let reasons = image.action.reasons().iter().filter_map(|reason| {
             let DirtyReason::BaseDirty { reference } = reason else { return Some(reason.clone()) };
-            let old = image.record.as_ref()?.bases.iter().find(|base| base.reference == *reference);
-            let old = old.and_then(|base| base.image_id.clone());
+            let old = recorded_id(image.record.as_ref()?, reference);
             let new = image.bases.iter().find(|base| base.reference == *reference)?;
             let new = self.base_id(new);
             let reference = reference.clone();
@@ -258,7 +267,7 @@ impl Run<'_> {
         reasons.collect()
     }
 
-    fn request(&self, image: &PlannedImage) -> BuildRequest {
+    fn request(&self, image: &PlannedImage, context: &Arc<BuildContext>) -> BuildRequest {
         let application = self.application;
         let definition = &application.definitions.images[image.definition];
         let package = &application.definitions.packages[definition.package];
@@ -271,11 +280,10 @@ impl Run<'_> {
             };
             (id.clone(), source)
         });
-        let context = image.context.clone();
         BuildRequest {
             image: image.reference.clone(),
             references: image.settings.references.clone(),
-            context: context.unwrap_or_else(|| unreachable!("only fresh images have no context")),
+            context: Arc::clone(context),
             source_root: application.root().to_owned(),
             build_arguments: image.settings.build_arguments.clone(),
             target: image.settings.target.clone(),
@@ -295,8 +303,7 @@ impl Run<'_> {
         for base in image.bases.iter().filter(|base| base.image.is_none() && !base.present) {
             let cell = {
                 let mut pulled = self.pulled.lock().unwrap_or_else(PoisonError::into_inner);
-                let key = (base.reference.clone(), base.platform.clone());
-                Arc::clone(pulled.entry(key).or_default())
+                Arc::clone(pulled.entry(fetch_key(base)).or_default())
             };
             cell.get_or_init(|| async {
                 // The build itself says why, in the words of the step that needs the base.
@@ -313,8 +320,7 @@ impl Run<'_> {
             return self.ready[position].get().map(|ready| ready.image_id.clone());
         }
         let pulled = self.pulled.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (base.reference.clone(), base.platform.clone());
-        let pulled = pulled.get(&key).and_then(|cell| cell.get().cloned());
+        let pulled = pulled.get(&fetch_key(base)).and_then(|cell| cell.get().cloned());
         pulled.unwrap_or_else(|| base.image_id.clone())
     }
 

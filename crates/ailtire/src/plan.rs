@@ -329,7 +329,7 @@ impl Planner<'_> {
 }
 
 /// The recorded id of the base `reference`.
-fn recorded_id(record: &Record, reference: &str) -> Option<String> {
+pub(crate) fn recorded_id(record: &Record, reference: &str) -> Option<String> {
     let base = record.bases.iter().find(|base| base.reference == reference)?;
     base.image_id.clone()
 }
