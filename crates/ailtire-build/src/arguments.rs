@@ -133,6 +133,7 @@ impl GlobalArguments {
             fix_tags: self.fix_tags,
             allow_outside: self.allow_outside.clone(),
             process_environment: process_environment(),
+            deployments: false,
             access,
         })
     }

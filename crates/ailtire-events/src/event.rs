@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::deployment::{
+    DeploymentSummary, FieldChange, ObjectAction, ObjectKind, ServiceFailure, ServiceState,
+    TaskCounts,
+};
 use crate::{Diagnostic, DirtyReason};
 
 /// One thing that happened in a run.
@@ -204,6 +208,88 @@ pub enum EventKind {
     BuildCancelled {
         /// The image.
         image: String,
+    },
+    /// A deployment of the same application runs elsewhere; this one waits for it.
+    WaitingForDeployment {
+        /// What the other one said of itself (host, process id, command).
+        holder: String,
+    },
+    /// Something of the engine was made, changed or removed, or needed nothing.
+    ObjectChanged {
+        /// The stack it belongs to.
+        stack: String,
+        /// What it is.
+        kind: ObjectKind,
+        /// Its name: the short one for services, the engine's for all others.
+        name: String,
+        /// What became of it.
+        action: ObjectAction,
+        /// What was other than it is to be; empty unless it was updated.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        changes: Vec<FieldChange>,
+    },
+    /// A service came nearer to what it is to be, or fell back.
+    ServiceProgress {
+        /// The stack.
+        stack: String,
+        /// The service's short name.
+        service: String,
+        /// How far it is.
+        state: ServiceState,
+        /// Its tasks.
+        tasks: TaskCounts,
+        /// More about it (`no suitable node`, the error of a task that is tried again).
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        message: Option<String>,
+    },
+    /// A service is what it is to be.
+    ServiceConverged {
+        /// The stack.
+        stack: String,
+        /// The service's short name.
+        service: String,
+        /// How it ended up.
+        state: ServiceState,
+        /// Its tasks.
+        tasks: TaskCounts,
+        /// Milliseconds since it was changed.
+        duration: u64,
+    },
+    /// A service does not become what it is to be.
+    ServiceFailed {
+        /// The stack.
+        stack: String,
+        /// The service's short name.
+        service: String,
+        /// Why.
+        failure: ServiceFailure,
+    },
+    /// A service was not tried.
+    ServiceSkipped {
+        /// The stack.
+        stack: String,
+        /// The service's short name.
+        service: String,
+        /// The service that it needs and that failed; absent where the run stopped before it.
+        because: Option<String>,
+    },
+    /// Everything that was changed goes back to what it was.
+    RollbackStarted {
+        /// Why.
+        because: String,
+    },
+    /// Everything that was changed is what it was.
+    RollbackFinished {
+        /// Objects that went back.
+        restored: usize,
+        /// What could not be brought back, in words.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        failures: Vec<String>,
+    },
+    /// A deployment, or a removal, ended.
+    DeploymentFinished {
+        /// What became of the services.
+        summary: DeploymentSummary,
     },
     /// The run ended.
     RunFinished {

@@ -5,10 +5,15 @@
 //! Terminal, JSON and library users all derive what they show from the same values. Nothing here
 //! prints, reads a file or knows a terminal.
 
+mod deployment;
 mod diagnostic;
 mod event;
 mod reason;
 
+pub use deployment::{
+    DeploymentSummary, FieldChange, ObjectAction, ObjectKind, ServiceFailure, ServiceState,
+    TaskCounts,
+};
 pub use diagnostic::{Diagnostic, Location, Related, Severity};
 pub use event::{
     BuildFailure, Event, EventKind, EventSink, LogStream, NullSink, StepState, Summary,

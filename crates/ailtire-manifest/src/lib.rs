@@ -45,7 +45,11 @@ mod value;
 pub use cache::{CacheError, EvaluationCache};
 pub use load::{Loaded, load};
 pub use lookup::{LookupError, did_you_mean, nearest, resolve_package};
-pub use model::{Application, ImageDefinition, Modes, Package, PlacedPackage, SecretSource};
+pub use model::{
+    Application, Deployment, DesignSource, ImageDefinition, Modes, Orchestrator, Package,
+    PlacedPackage, SecretSource,
+};
 pub use options::{DEFAULT_ENVIRONMENT, Limits, LoadOptions};
 pub use root::find_root;
 pub use secret::suggests_secret;
+pub use value::{Node, Position, Value};

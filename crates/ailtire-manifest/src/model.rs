@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use ailtire_events::Location;
 use serde::{Deserialize, Serialize};
 
+use crate::value::Node;
+
 /// An application: its packages, and the images that they define for one environment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Application {
     /// Name of the application: its top package's key, or its directory's name.
     pub name: String,
@@ -26,7 +28,7 @@ pub struct Application {
 }
 
 /// A package: a directory with an `index.js`, or with a `deploy/` directory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Package {
     /// Its name without white space: what other definitions call it.
     pub key: String,
@@ -44,6 +46,55 @@ pub struct Package {
     pub parent: Option<usize>,
     /// Indices of the packages that must be deployed before it.
     pub depends: Vec<usize>,
+    /// Its stack, for the chosen environment; absent where it has none, or none was asked for
+    /// ([`crate::LoadOptions::deployments`]).
+    pub deployment: Option<Deployment>,
+}
+
+/// What a `deploy.js` says about one environment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// Name of the stack, in lower case: the repository of its image.
+    pub name: String,
+    /// What runs it.
+    pub orchestrator: Orchestrator,
+    /// References of the stack's image, complete with repository and tag.
+    pub references: Vec<String>,
+    /// What the stack is made of.
+    pub design: DesignSource,
+    /// Variables for interpolation and for every service of the stack.
+    pub variables: BTreeMap<String, String>,
+    /// Where the environment's entry stands.
+    pub location: Location,
+}
+
+/// What runs a stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Orchestrator {
+    /// Docker Swarm.
+    #[default]
+    Swarm,
+    /// Kubernetes.
+    K8s,
+}
+
+/// What a stack is made of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DesignSource {
+    /// A compose file.
+    Compose {
+        /// Its path, relative to the application root.
+        path: String,
+    },
+    /// A `services.js`.
+    Services {
+        /// Its path, relative to the application root.
+        path: String,
+        /// What it exports.
+        exported: Node,
+    },
 }
 
 /// An image that a `build.js` defines.

@@ -24,6 +24,8 @@ pub struct LoadOptions {
     pub fix_tags: bool,
     /// What `process.env` shows to definitions.
     pub process_environment: BTreeMap<String, String>,
+    /// Whether `deploy.js` and the designs of stacks are read too.
+    pub deployments: bool,
     /// What one evaluation may take.
     pub limits: Limits,
 }
@@ -38,6 +40,7 @@ impl Default for LoadOptions {
             version: None,
             fix_tags: false,
             process_environment: BTreeMap::new(),
+            deployments: false,
             limits: Limits::default(),
         }
     }

@@ -33,6 +33,7 @@ pub(crate) fn describe(
             index_file: found.index_file.clone(),
             parent: found.parent,
             depends: Vec::new(),
+            deployment: None,
         },
         depends: Vec::new(),
     };

@@ -7,36 +7,44 @@ use serde::{Deserialize, Serialize};
 
 /// A place in the text of a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Position {
+pub struct Position {
     /// Line, counted from 1.
-    pub(crate) line: u32,
+    pub line: u32,
     /// Column in characters, counted from 1.
-    pub(crate) column: u32,
+    pub column: u32,
     /// Length in characters.
-    pub(crate) length: u32,
+    pub length: u32,
 }
 
 /// What JSON can say. Objects keep the order of their keys.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) enum Value {
+pub enum Value {
+    /// `null`.
     Null,
+    /// A boolean.
     Bool(bool),
+    /// A number.
     Number(f64),
+    /// A string.
     Text(String),
+    /// An array.
     List(Vec<Node>),
+    /// An object's entries.
     Map(Vec<(String, Node)>),
 }
 
 /// A value and where it is written: for a value in a map, where its key is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Node {
-    pub(crate) value: Value,
-    pub(crate) position: Option<Position>,
+pub struct Node {
+    /// The value.
+    pub value: Value,
+    /// Its place, where the source shows it.
+    pub position: Option<Position>,
 }
 
 impl Value {
     /// What it is, in words, with an article.
-    pub(crate) fn describe(&self) -> &'static str {
+    pub fn describe(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
@@ -48,7 +56,7 @@ impl Value {
     }
 
     /// The text of a string, number or boolean, as JavaScript writes it.
-    pub(crate) fn as_scalar(&self) -> Option<String> {
+    pub fn as_scalar(&self) -> Option<String> {
         match self {
             Self::Text(text) => Some(text.clone()),
             Self::Number(number) => Some(number_text(*number)),
@@ -68,7 +76,7 @@ impl Node {
     }
 
     /// The value under `key`.
-    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+    pub fn get(&self, key: &str) -> Option<&Self> {
         let Value::Map(entries) = &self.value else { return None };
         entries.iter().rev().find(|(name, _)| name == key).map(|(_, node)| node)
     }

@@ -46,6 +46,8 @@ pub struct OpenOptions {
     pub allow_outside: Vec<PathBuf>,
     /// What definitions see as `process.env`.
     pub process_environment: BTreeMap<String, String>,
+    /// Whether stacks are read too.
+    pub deployments: bool,
     /// What the run wants to do.
     pub access: Access,
 }
@@ -234,6 +236,7 @@ fn load_options(options: &OpenOptions) -> LoadOptions {
         version: options.version.clone(),
         fix_tags: options.fix_tags,
         process_environment: options.process_environment.clone(),
+        deployments: options.deployments,
         limits: Limits::default(),
     }
 }

@@ -13,7 +13,7 @@ const ARCHITECTURE: &str = "ARCHITECTURE.md";
 
 /// Which of our crates a crate may use. Data moves down the page once; no stage uses a later one,
 /// and planning reaches no engine because nothing above `ailtire-docker` knows it.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("ailtire-events", &[]),
     ("ailtire-tree", &["ailtire-events"]),
     ("ailtire-manifest", &["ailtire-events", "ailtire-tree"]),
@@ -23,6 +23,8 @@ const ALLOWED: [(&str, &[&str]); 10] = [
         &["ailtire-events", "ailtire-tree", "ailtire-manifest", "ailtire-context"],
     ),
     ("ailtire-docker", &["ailtire-events", "ailtire-tree", "ailtire-manifest", "ailtire-context"]),
+    ("ailtire-compose", &["ailtire-events", "ailtire-tree", "ailtire-manifest"]),
+    ("ailtire-swarm", &["ailtire-events", "ailtire-compose", "ailtire-docker"]),
     (
         "ailtire",
         &[
@@ -32,6 +34,8 @@ const ALLOWED: [(&str, &[&str]); 10] = [
             "ailtire-context",
             "ailtire-fingerprint",
             "ailtire-docker",
+            "ailtire-compose",
+            "ailtire-swarm",
         ],
     ),
     ("ailtire-build", &["ailtire", "ailtire-events"]),

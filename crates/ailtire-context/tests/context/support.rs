@@ -101,6 +101,7 @@ fn package(name: &str, directory: &str, parent: Option<usize>) -> Package {
         index_file: Some(format!("{directory}/index.js")),
         parent,
         depends: Vec::new(),
+        deployment: None,
     }
 }
 

@@ -1,0 +1,41 @@
+//! Where in an application a stack stands.
+
+use std::collections::BTreeMap;
+
+/// What a design is read for: one instance of a stack (format, sections 5 to 7).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StackContext {
+    /// The application instance: `AILTIRE_APPNAME`.
+    pub application: String,
+    /// The environment: `AILTIRE_ENV`.
+    pub environment: String,
+    /// The stack's instance: `AILTIRE_STACKNAME`.
+    pub instance: String,
+    /// The root's instance, then the names of the services that lead to this stack.
+    pub path: Vec<String>,
+    /// The stack that holds this one; absent for the root.
+    pub parent: Option<ParentStack>,
+    /// `env` of `deploy.js`: for interpolation, and for every service of the stack.
+    pub variables: BTreeMap<String, String>,
+    /// `--env KEY=VALUE` of the command line, for interpolation.
+    pub command_line: BTreeMap<String, String>,
+    /// The process environment, for interpolation.
+    pub process: BTreeMap<String, String>,
+}
+
+/// The stack that holds another one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ParentStack {
+    /// Its instance: `AILTIRE_PARENT`.
+    pub instance: String,
+    /// Its family network, which is also that of the other stack's manager:
+    /// `AILTIRE_PARENT_NETWORK`.
+    pub family_network: String,
+}
+
+impl StackContext {
+    /// The name of the stack's family network: `<application>_<path joined by _>_family`.
+    pub fn family_network(&self) -> String {
+        format!("{}_{}_family", self.application, self.path.join("_"))
+    }
+}

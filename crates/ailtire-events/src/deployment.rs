@@ -1,0 +1,154 @@
+//! What a deployment does, and why a service changes: the one place where that is worded.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What becomes of a network, config, secret or service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ObjectAction {
+    /// It was not there.
+    Created,
+    /// It was there, and other than it is to be.
+    Updated,
+    /// It is not wanted any more.
+    Removed,
+    /// It is as it is to be.
+    Untouched,
+}
+
+/// What kind of thing of the engine is spoken of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ObjectKind {
+    /// A network.
+    Network,
+    /// A config.
+    Config,
+    /// A secret.
+    Secret,
+    /// A service.
+    Service,
+    /// A volume.
+    Volume,
+}
+
+impl fmt::Display for ObjectKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Network => "network",
+            Self::Config => "config",
+            Self::Secret => "secret",
+            Self::Service => "service",
+            Self::Volume => "volume",
+        })
+    }
+}
+
+/// One field of an object that is other than it is to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// The field, in Compose's terms where it has them (`environment.LOG_LEVEL`,
+    /// `deploy.replicas`), else the path in the engine's spec.
+    pub field: String,
+    /// What runs now; a digest where the field's name suggests a secret.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub old: Option<String>,
+    /// What is to run; a digest where the field's name suggests a secret.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub new: Option<String>,
+    /// Whether the service's tasks are replaced for it.
+    pub restarts: bool,
+}
+
+impl fmt::Display for FieldChange {
+    /// The words after "because": lower case, no full stop.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { field, old, new, .. } = self;
+        match (old, new) {
+            (Some(old), Some(new)) => write!(formatter, "{field} changed from `{old}` to `{new}`"),
+            (None, Some(new)) => write!(formatter, "{field} was added (`{new}`)"),
+            (Some(old), None) => write!(formatter, "{field} was removed (it was `{old}`)"),
+            (None, None) => write!(formatter, "{field} changed"),
+        }
+    }
+}
+
+/// How far a service is on its way to what it is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServiceState {
+    /// It waits for what it depends on.
+    Waiting,
+    /// Its tasks have no node yet.
+    Pending,
+    /// Nodes fetch its image or make its containers.
+    Preparing,
+    /// Containers start, or run and are not healthy yet.
+    Starting,
+    /// As many tasks run as are wanted, and those with a health check are healthy.
+    Running,
+    /// Its tasks ended with exit code 0, as those of a one-shot service do.
+    Completed,
+    /// No task is wanted, and none runs.
+    Stopped,
+}
+
+/// Counts of a service's tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TaskCounts {
+    /// Tasks that are to run.
+    pub wanted: u64,
+    /// Tasks of the newest spec that run.
+    pub running: u64,
+    /// Those that are healthy, or have no health check.
+    pub healthy: u64,
+    /// Those that ended with exit code 0.
+    pub completed: u64,
+}
+
+/// Why a service did not become what it is to be.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ServiceFailure {
+    /// What happened, in one sentence without a full stop.
+    pub message: String,
+    /// The task that failed (`myapp-dev_web.1`).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub task: Option<String>,
+    /// Host name of the node that ran it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub node: Option<String>,
+    /// Exit code of its container.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub exit_code: Option<i64>,
+    /// The last lines that it wrote.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub log: Vec<String>,
+    /// What to do next.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub help: Option<String>,
+}
+
+/// The counts at the end of a deployment or a removal. Networks, configs and secrets count too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DeploymentSummary {
+    /// Stacks that were looked at.
+    pub stacks: usize,
+    /// Services that were made.
+    pub created: usize,
+    /// Services that were changed.
+    pub updated: usize,
+    /// Services that were removed.
+    pub removed: usize,
+    /// Services that were as they are to be.
+    pub untouched: usize,
+    /// Services that did not become what they are to be.
+    pub failed: usize,
+    /// Services that were not tried, because of what they depend on or because the run ended.
+    pub skipped: usize,
+    /// Whether everything that was changed went back to what it was.
+    pub rolled_back: bool,
+    /// Milliseconds that it took.
+    pub duration: u64,
+}

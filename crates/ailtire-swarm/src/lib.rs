@@ -1,0 +1,9 @@
+//! Stacks on Docker Swarm: specs, differences, order, convergence, undo.
+//!
+//! A [`Desired`] says what is to run. It is compared with what runs, changed in order, waited for,
+//! and brought back to what it was where something fails.
+
+mod desired;
+pub mod spec;
+
+pub use desired::*;
