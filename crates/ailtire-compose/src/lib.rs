@@ -6,7 +6,13 @@
 //! client takes.
 
 mod context;
+mod decode;
+mod document;
+mod dotenv;
+mod findings;
 mod model;
+mod reader;
+mod variables;
 
 pub use context::{ParentStack, StackContext};
 pub use model::*;
