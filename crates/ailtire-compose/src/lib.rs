@@ -13,6 +13,7 @@ mod findings;
 mod model;
 mod reader;
 mod variables;
+mod yaml;
 
 pub use context::{ParentStack, StackContext};
 pub use model::*;
