@@ -10,8 +10,10 @@ mod decode;
 mod document;
 mod dotenv;
 mod findings;
+mod interpolate;
 mod model;
 mod reader;
+mod template;
 mod variables;
 mod yaml;
 
