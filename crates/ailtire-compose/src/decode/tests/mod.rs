@@ -1,6 +1,5 @@
 //! Snippets of compose files, and what becomes of them.
 
-mod checks;
 mod errors;
 mod mutations;
 mod objects;
