@@ -114,8 +114,8 @@ pub struct Service {
     pub logging: Option<Logging>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential_spec: Option<CredentialSpec>,
-    /// By the service it depends on.
-    #[serde(skip_serializing)]
+    /// By the service it depends on. Docker's client takes a list only, which has no conditions.
+    #[serde(rename = "x-ailtire-depends-on", skip_serializing_if = "BTreeMap::is_empty")]
     pub depends_on: BTreeMap<String, Dependency>,
     /// Networks by name; `None` of the compose file (no key at all) is `default`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -154,13 +154,14 @@ pub enum Condition {
 }
 
 /// An entry of `depends_on`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Dependency {
     /// What is waited for.
     pub condition: Condition,
     /// Whether it is an error if the service is not there.
     pub required: bool,
     /// Where it stands.
+    #[serde(skip_serializing)]
     pub location: Location,
 }
 

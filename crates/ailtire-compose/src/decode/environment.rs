@@ -6,7 +6,7 @@ use ailtire_tree::{Resolved, join};
 
 use super::Decoder;
 use super::fields::{Field, Fields};
-use crate::document::Position;
+use crate::document::{Position, Value};
 
 /// The variables of a service. Those of `environment` win.
 ///
@@ -31,6 +31,11 @@ pub(super) fn decode(fields: &Fields<'_>) -> BTreeMap<String, Option<String>> {
 
 /// The variables of one file: a path, or `path` with `required` and `format`.
 fn env_file(field: Field<'_>) -> Vec<(String, Option<String>)> {
+    let is_mapping = matches!(field.node.value, Value::Map(_));
+    if !is_mapping && field.node.scalar().is_none() {
+        field.wrong_type("a path or a mapping", "write `variables.env`");
+        return Vec::new();
+    }
     let (path_field, required, is_raw) = if field.node.scalar().is_some() {
         (field, true, false)
     } else {
@@ -84,20 +89,16 @@ fn lines(
             decoder.error(position, "invalid-env-file", message, help);
             continue;
         }
-        match value {
-            Some(value) => {
-                if !is_raw && is_quoted(value) {
-                    let message =
-                        format!("{place}: the quotes are a part of the value of `{name}`");
-                    let help = "leave the quotes out, or write `format: raw` beside `path`";
-                    decoder.findings().warning(position, "quoted-value", message).help(help);
-                }
-                variables.push((name.to_owned(), Some(value.to_owned())));
+        if let Some(value) = value {
+            if !is_raw && is_quoted(value) {
+                let message = format!("{place}: the quotes are a part of the value of `{name}`");
+                let help = "leave the quotes out, or write `format: raw` beside `path`";
+                decoder.findings().warning(position, "quoted-value", message).help(help);
             }
-            None => {
-                let known = decoder.reader.variables.get(name);
-                variables.extend(known.map(|value| (name.to_owned(), Some(value.to_owned()))));
-            }
+            variables.push((name.to_owned(), Some(value.to_owned())));
+        } else {
+            let known = decoder.reader.variables.get(name);
+            variables.extend(known.map(|value| (name.to_owned(), Some(value.to_owned()))));
         }
     }
     variables

@@ -250,10 +250,10 @@ deploy:
     let restart = deploy.restart_policy.as_ref().unwrap();
     assert_eq!((restart.max_attempts, restart.window), (Some(3), Some(Duration::from_secs(120))));
     for (pointer, wanted) in [
-        ("resources/limits", r#"{"cpus":"0.50","memory":52428800,"pids":100}"#),
+        ("resources/limits", r#"{"cpus":"0.50","memory":"52428800","pids":100}"#),
         (
             "resources/reservations",
-            r#"{"cpus":"0.25","generic_resources":[{"discrete_resource_spec":{"kind":"gpu","value":2}}],"memory":20971520}"#,
+            r#"{"cpus":"0.25","generic_resources":[{"discrete_resource_spec":{"kind":"gpu","value":2}}],"memory":"20971520"}"#,
         ),
         (
             "placement",
