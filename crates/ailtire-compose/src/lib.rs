@@ -96,7 +96,7 @@ pub fn read(tree: &Tree, source: &DesignSource, context: &StackContext) -> Read 
 /// configs and secrets are relative to the application root, so that is where the file belongs.
 ///
 /// Routes and ports of the stack, and which services are stacks, are in keys that begin with
-/// `x-ailtire-`; [`read`] understands them. `depends_on` is left out: Docker ignores it.
+/// `x-ailtire-`; [`read`] understands them. So is `depends_on`, whose conditions Docker's client refuses.
 ///
 /// No version of `docker stack deploy` knows configs and secrets with `content` or `environment`,
 /// or `driver_opts` of a service's network. They are written in the words of today's Compose

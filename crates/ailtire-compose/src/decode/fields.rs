@@ -75,7 +75,7 @@ impl<'tree> Field<'tree> {
         let keys = self.name.keys.into_iter();
         for (key, index) in std::iter::once((object, None)).chain(keys) {
             if !key.is_empty() {
-                name.push('.');
+                name.push_str(if name.is_empty() { "" } else { "." });
                 name.push_str(key);
             }
             name.extend(index.map(|index| format!("[{index}]")));
@@ -378,7 +378,11 @@ impl<'tree> Field<'tree> {
     fn unknown_key(&self, key: &str, position: Position, known: &[&str]) {
         let near = nearest(key, known.iter().copied());
         let help = did_you_mean(&near[..near.len().min(1)]).unwrap_or_else(|| keys_help(known));
-        let message = format!("`{}` has no key `{key}`", self.name());
+        let name = self.name();
+        let message = match &*name {
+            "" => format!("there is no top-level key `{key}`"),
+            name => format!("`{name}` has no key `{key}`"),
+        };
         self.decoder.error(position, "unknown-key", message, help);
     }
 

@@ -91,7 +91,7 @@ fn hold(fields: &Fields<'_>, object: &mut FileObject, limit: usize) {
     let (data, position) = if let Some(file) = fields.get("file") {
         let Some(path) = file.filled_text() else { return };
         match find_file(decoder, &path) {
-            Err(error) => return error.report(decoder, "file", file.position()),
+            Err(error) => return error.report(file),
             Ok(path) => {
                 let Some(data) = read(file, &path) else { return };
                 object.file = Some(path);

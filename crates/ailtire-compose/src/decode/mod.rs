@@ -129,7 +129,7 @@ impl Decoder<'_> {
 
     fn stack(&self, document: &Node) -> Option<StackDesign> {
         const FORM: &str = "write `services:` with one `name:` a line below it";
-        let root = Field::section(self, "design", document, document.position);
+        let root = Field::section(self, "", document, document.position);
         let top = root.fields(keys::TOP_LEVEL)?;
         self.check_top_level(&top);
         let mut design = StackDesign::default();
