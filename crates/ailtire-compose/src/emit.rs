@@ -194,6 +194,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::document::json as bare;
     use crate::findings::Findings;
     use crate::variables::Variables;
     use crate::{StackContext, interpolate};
@@ -206,23 +207,6 @@ mod tests {
         interpolate::interpolate(&mut node, &variables, &mut findings);
         assert_eq!(findings.into_diagnostics(), [], "{text}");
         node
-    }
-
-    /// Without places and styles, which are not written.
-    fn bare(node: &Node) -> serde_json::Value {
-        match &node.value {
-            Value::Null => serde_json::Value::Null,
-            Value::Bool(flag) => (*flag).into(),
-            Value::Integer(number) => (*number).into(),
-            Value::Float(number) => (*number).into(),
-            Value::Text(text) => text.clone().into(),
-            Value::List(items) => items.iter().map(bare).collect(),
-            Value::Map(entries) => entries
-                .iter()
-                .map(|entry| (entry.key.clone(), bare(&entry.value)))
-                .collect::<serde_json::Map<_, _>>()
-                .into(),
-        }
     }
 
     fn text(text: &str) -> Node {

@@ -60,9 +60,11 @@ mod model;
 mod networks;
 mod read;
 mod reader;
+mod service;
 mod services;
 mod template;
 mod variables;
+mod written;
 mod yaml;
 
 pub use context::{ParentStack, StackContext};
