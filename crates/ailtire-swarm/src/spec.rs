@@ -1,4 +1,4 @@
-//! The engine's own objects, as its API has them (PascalCase JSON).
+//! The engine's own objects, as its API has them (JSON in Pascal case).
 //!
 //! Own types, because generated models lose fields when they read. A spec is only ever made from
 //! what is to run, never by changing what the engine answered.
