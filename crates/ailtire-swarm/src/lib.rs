@@ -4,6 +4,11 @@
 //! and brought back to what it was where something fails.
 
 mod desired;
+mod history;
+mod lock;
+mod names;
 pub mod spec;
 
 pub use desired::*;
+pub use history::{Deed, Entry, History, HistoryError, KEPT};
+pub use lock::DeploymentLock;
