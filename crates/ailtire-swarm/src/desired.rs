@@ -105,6 +105,8 @@ pub mod label {
     pub const ENVIRONMENT: &str = "org.ailtire.environment";
     /// Full path of the stack.
     pub const STACK_PATH: &str = "org.ailtire.stack.path";
+    /// Short name of a service.
+    pub const SERVICE: &str = "org.ailtire.service";
     /// Canonical digest of what the object was made from.
     pub const DIGEST: &str = "org.ailtire.spec.digest";
     /// Fingerprint of a service's image.

@@ -6,8 +6,10 @@
 mod desired;
 mod history;
 mod lock;
+pub mod logs;
 mod names;
 pub mod spec;
+pub mod status;
 
 pub use desired::*;
 pub use history::{Deed, Entry, History, HistoryError, KEPT};
