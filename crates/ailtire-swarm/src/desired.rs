@@ -105,13 +105,13 @@ pub mod label {
     pub const ENVIRONMENT: &str = "org.ailtire.environment";
     /// Full path of the stack.
     pub const STACK_PATH: &str = "org.ailtire.stack.path";
-    /// Short name of a service.
+    /// Short name of a service, as the design has it.
     pub const SERVICE: &str = "org.ailtire.service";
-    /// Canonical digest of what the object was made from.
+    /// Canonical digest of what the object was made from ([`crate::spec::ServiceSpec::digest`]).
     pub const DIGEST: &str = "org.ailtire.spec.digest";
-    /// Fingerprint of a service's image.
+    /// Fingerprint of a service's image when the service last changed.
     pub const FINGERPRINT: &str = "org.ailtire.image.fingerprint";
-    /// Version of the application.
+    /// Version of the application when the service last changed.
     pub const VERSION: &str = "org.ailtire.version";
 }
 
