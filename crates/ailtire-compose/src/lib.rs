@@ -6,7 +6,16 @@
 //! client takes.
 
 mod context;
+mod decode;
+mod document;
+mod dotenv;
+mod findings;
+mod interpolate;
 mod model;
+mod reader;
+mod template;
+mod variables;
+mod yaml;
 
 pub use context::{ParentStack, StackContext};
 pub use model::*;
