@@ -173,4 +173,3 @@ async fn find(engine: &Engine, name: &str) -> Result<Option<Held>, EngineError> 
     // The engine's filter takes beginnings of names too.
     Ok(found.into_iter().find(|held| held.spec.name == name))
 }
-
