@@ -17,4 +17,4 @@ pub use convert::{StackToConvert, convert};
 pub use desired::*;
 pub use history::{Deed, Entry, History, HistoryError, KEPT};
 pub use lock::DeploymentLock;
-pub use names::{FILE_NAME_LIMIT, SERVICE_NAME_LIMIT, shorten};
+pub use names::{FILE_NAME_LIMIT, NETWORK_NAME_LIMIT, SERVICE_NAME_LIMIT, shorten};

@@ -3,6 +3,9 @@
 /// How long a service's name may be, in bytes.
 pub const SERVICE_NAME_LIMIT: usize = 63;
 
+/// How long a network's name may be, in bytes.
+pub const NETWORK_NAME_LIMIT: usize = 63;
+
 /// How long a config's or a secret's name may be, in bytes.
 pub const FILE_NAME_LIMIT: usize = 64;
 
