@@ -20,6 +20,7 @@ mod selection;
 mod settings;
 mod stacks;
 
+pub use ailtire_compose::to_yaml;
 pub use ailtire_context::{BaseKind, LeftOut};
 pub use ailtire_docker::{EndpointOptions, Engine, EngineError, ImageStore};
 pub use ailtire_events::{Diagnostic, EventKind, EventSink};

@@ -44,7 +44,7 @@ pub struct StackInstance {
     /// none.
     pub stack_services: BTreeMap<String, usize>,
     /// Indices of the stacks that have to be complete before its own services start: those of
-    /// packages that its package depends on.
+    /// packages that its package depends on. One of them may run in this very stack.
     pub depends: Vec<usize>,
 }
 
