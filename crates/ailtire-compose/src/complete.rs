@@ -103,7 +103,7 @@ fn publish(design: &mut StackDesign, findings: &mut Findings) {
         let message =
             format!("port {published} of the stack is published by the service `{holder}` already");
         findings
-            .add(Diagnostic::error("port-conflict", message).at(location))
+            .add(Diagnostic::error("duplicate-port", message).at(location))
             .help(format!("leave it out there: the stack's ports go to `{entry}`"));
     }
     let Some(service) = design.services.get_mut(&entry) else { return };

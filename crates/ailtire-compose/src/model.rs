@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ailtire_events::Location;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::written::{optional_duration, optional_text};
 
@@ -144,7 +144,7 @@ pub struct Service {
 }
 
 /// What has to be true of a service before one that depends on it starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
     /// It runs; where it has a health check, it is healthy (format, section 8).
