@@ -17,8 +17,8 @@
 //!
 //! # Variables
 //!
-//! In every value, of `services.js` as of compose files, but in no key and in no `x-` section at
-//! top level, [variables are replaced][interpolation]: `$NAME`, `${NAME}`, `${NAME:-default}`,
+//! In every value, of `services.js` as of compose files, but in no key,
+//! [variables are replaced][interpolation]: `$NAME`, `${NAME}`, `${NAME:-default}`,
 //! `${NAME-default}`, `${NAME:?message}`, `${NAME?message}`, `${NAME:+replacement}`,
 //! `${NAME+replacement}`, each of them perhaps inside of another one, and `$$` for a dollar sign.
 //! The first source that has the variable wins: the format's own (`AILTIRE_…`, `APPNAME`), `env`
@@ -60,9 +60,11 @@ mod model;
 mod networks;
 mod read;
 mod reader;
+mod service;
 mod services;
 mod template;
 mod variables;
+mod written;
 mod yaml;
 
 pub use context::{ParentStack, StackContext};

@@ -34,6 +34,7 @@ struct Inner {
     docker: Docker,
     config: ConfigFile,
     buildkit: bool,
+    version: ClientVersion,
 }
 
 /// Requests have no time limit of their own (a pull may take hours), but bollard wants one.
@@ -63,7 +64,7 @@ impl Engine {
             BuilderKind::Classic => false,
         };
         let docker = bollard_client(&http, version)?;
-        Ok(Self { inner: Arc::new(Inner { http, docker, config, buildkit }) })
+        Ok(Self { inner: Arc::new(Inner { http, docker, config, buildkit, version }) })
     }
 
     /// The endpoint as text, for messages.
@@ -74,6 +75,11 @@ impl Engine {
     /// Whether builds go through BuildKit.
     pub fn has_buildkit(&self) -> bool {
         self.inner.buildkit
+    }
+
+    /// Version of the API that is spoken: major and minor number.
+    pub fn api_version(&self) -> (usize, usize) {
+        (self.inner.version.major_version, self.inner.version.minor_version)
     }
 
     /// HTTP requests that were made so far; one for each upgraded connection.
@@ -163,6 +169,14 @@ impl Engine {
         let found = self.inner.docker.inspect_image(&canonical).await;
         let id = found.map_err(|error| self.error(error))?.id;
         id.ok_or_else(|| self.inner.http.protocol("an image has no id"))
+    }
+
+    pub(crate) fn http(&self) -> &HttpClient {
+        &self.inner.http
+    }
+
+    pub(crate) fn config(&self) -> &ConfigFile {
+        &self.inner.config
     }
 
     pub(crate) fn docker(&self) -> &Docker {

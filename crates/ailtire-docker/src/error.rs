@@ -51,6 +51,24 @@ pub enum EngineError {
         /// What the engine said.
         message: String,
     },
+    /// A registry refused what the engine asked of it.
+    #[error("the registry `{registry}` does not let `{reference}` be read: {message}")]
+    RegistryDenied {
+        /// The image.
+        reference: String,
+        /// The registry.
+        registry: String,
+        /// What it said.
+        message: String,
+    },
+    /// A registry did not answer the engine.
+    #[error("the registry `{registry}` can't be reached by the Docker engine: {message}")]
+    RegistryUnreachable {
+        /// The registry.
+        registry: String,
+        /// What the engine said.
+        message: String,
+    },
     /// The engine's answer makes no sense to us.
     #[error("the answer of the Docker engine at `{endpoint}` could not be understood: {why}")]
     Protocol {
@@ -85,6 +103,12 @@ impl EngineError {
                                      prune` frees the build cache"
                     .to_owned()
             }
+            Self::RegistryDenied { registry, .. } => {
+                format!("`docker login {registry}`, and check the image's name")
+            }
+            Self::RegistryUnreachable { .. } => "check the registry's name and that the engine's \
+                                                 machine reaches it"
+                .to_owned(),
             Self::Api { .. } | Self::Protocol { .. } => {
                 "see the engine's own log, and `docker version`".to_owned()
             }

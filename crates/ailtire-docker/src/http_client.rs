@@ -38,12 +38,13 @@ pub(crate) struct HttpClient {
     dial: Dial,
     client: Client<Connector, RequestBody>,
     requests: Arc<AtomicU64>,
+    mutating: Arc<AtomicU64>,
 }
 
 impl HttpClient {
     pub(crate) fn new(dial: Dial) -> Self {
         let client = Client::builder(TokioExecutor::new()).build(Connector(dial.clone()));
-        Self { dial, client, requests: Arc::default() }
+        Self { dial, client, requests: Arc::default(), mutating: Arc::default() }
     }
 
     /// Where the requests go.
@@ -56,12 +57,20 @@ impl HttpClient {
         self.requests.load(Ordering::Relaxed)
     }
 
+    /// How many of them were there to change something.
+    pub(crate) fn mutating_requests(&self) -> u64 {
+        self.mutating.load(Ordering::Relaxed)
+    }
+
     /// Makes one request.
     pub(crate) async fn request(
         &self,
         mut request: BollardRequest,
     ) -> Result<Response<Incoming>, hyper_util::client::legacy::Error> {
         self.requests.fetch_add(1, Ordering::Relaxed);
+        if !request.method().is_safe() {
+            self.mutating.fetch_add(1, Ordering::Relaxed);
+        }
         for name in ["x-registry-auth", "x-registry-config"] {
             make_url_safe(&mut request, name);
         }

@@ -7,9 +7,12 @@
 //! asks over a session for what it does not have yet, and gets it straight from the source tree.
 //! An engine without BuildKit gets a tar stream, made while it is sent.
 //!
+//! Everything else of the engine's API is reached by [`ApiRequest`]: plain JSON, as the API has it.
+//!
 //! What a file of a context holds is checked while it is sent. A build whose sources changed
 //! meanwhile ends as [`BuildError::SourceChanged`], whatever the engine made of it.
 
+mod api;
 mod build;
 mod buildkit;
 mod classic;
@@ -25,14 +28,20 @@ mod http_client;
 mod images;
 mod progress;
 mod redact;
+mod registry;
 mod secrets;
+mod stream;
+mod swarm_info;
 #[cfg(test)]
 mod test_data;
 mod tls;
 
+pub use api::ApiRequest;
 pub use build::{BuildRequest, BuiltImage};
 pub use endpoint::{BuilderKind, EndpointOptions};
 pub use engine::Engine;
 pub use error::{BuildError, EngineError};
 pub use images::ImageStore;
 pub use secrets::SecretValueSource;
+pub use stream::{ApiStream, LogLine};
+pub use swarm_info::{SwarmInfo, SwarmState};
