@@ -9,16 +9,12 @@ use crate::findings::Findings;
 use crate::template::{self, FaultKind};
 use crate::variables::Variables;
 
-/// Replaces variables in all of `root` but its extensions (`x-…`), as Docker does.
+/// Replaces variables in all of `root`, extensions (`x-…`) included, as Docker does.
 ///
 /// A plain scalar gets the type of its new text, but never becomes null: a variable that is empty
 /// is an empty string.
 pub(crate) fn interpolate(root: &mut Node, variables: &Variables, findings: &mut Findings) {
-    let mut interpolation = Interpolation { variables, findings, warned: HashSet::new() };
-    let Value::Map(entries) = &mut root.value else { return };
-    for entry in entries.iter_mut().filter(|entry| !entry.key.starts_with("x-")) {
-        interpolation.node(&mut entry.value);
-    }
+    Interpolation { variables, findings, warned: HashSet::new() }.node(root);
 }
 
 struct Interpolation<'run> {
@@ -42,9 +38,13 @@ impl Interpolation<'_> {
 
     fn scalar(&mut self, node: &mut Node) {
         let (replaced, faults) = template::replace(&node.written, &|name| self.variables.get(name));
+        let is_spoilt = faults.iter().any(|fault| !matches!(fault.kind, FaultKind::Unset { .. }));
         for fault in faults {
             let position = within(node, fault.start, fault.end);
             self.report(&node.written[fault.start..fault.end], position, fault.kind);
+        }
+        if is_spoilt {
+            self.findings.spoil(node.position);
         }
         let plain = Node::plain(replaced, node.position);
         *node = match (node.style, &plain.value) {
@@ -151,8 +151,8 @@ mod tests {
     #[test]
     fn plain_scalars_get_their_type_again() {
         let (node, _) = read(
-            "a: [\"${N}\", $N, '${N}', ${FLAG}, 1$N, ${EMPTY}, $TILDE, $$N, 7]\n$N: ${N}\n\
-             x-a: $",
+            "a:\n  - \"${N}\"\n  - $N\n  - '${N}'\n  - ${FLAG}\n  - 1$N\n  - ${EMPTY}\n  \
+             - $TILDE\n  - $$N\n  - 7\n$N: ${N}\n",
         );
         let values: Vec<_> =
             node.get("a").unwrap().items().iter().map(|item| item.value.clone()).collect();
@@ -190,7 +190,7 @@ mod tests {
             [
                 "compose.yaml:1:6+4 the variable `M` is not set; it counts as empty",
                 "compose.yaml:2:7+4 `${1}` is not the syntax of a variable",
-                "compose.yaml:3:4+0 this `$` begins no variable",
+                "compose.yaml:4:3+0 this `$` begins no variable",
                 "compose.yaml:5:4+12 the variable `D` is required: set it",
             ]
         );
