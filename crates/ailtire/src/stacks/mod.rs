@@ -2,8 +2,6 @@
 
 mod images;
 mod order;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -173,6 +171,10 @@ impl<'application> Growth<'application> {
             return;
         };
         self.grow(top);
+        // What a broken design would run is not known.
+        if self.findings.list.iter().any(Diagnostic::is_error) {
+            return;
+        }
         // A package that others depend on is deployed with them, wherever it is.
         while let Some(package) = self.missing_dependency() {
             self.grow(package);
