@@ -70,6 +70,13 @@ impl Value {
     }
 }
 
+impl Entry {
+    /// An entry whose key is at `key_position`.
+    pub(crate) fn new(key: impl Into<String>, key_position: Position, value: Node) -> Self {
+        Self { key: key.into(), key_position, value }
+    }
+}
+
 impl Node {
     /// A scalar that is text whatever it says.
     pub(crate) fn text(text: impl Into<String>, position: Position) -> Self {
@@ -95,6 +102,14 @@ impl Node {
 
     fn collection(value: Value, position: Position) -> Self {
         Self { value, written: String::new(), style: Style::Plain, position }
+    }
+
+    /// The mapping's entries, to be changed; none for anything else.
+    pub(crate) fn entries_mut(&mut self) -> Option<&mut Vec<Entry>> {
+        match &mut self.value {
+            Value::Map(entries) => Some(entries),
+            _ => None,
+        }
     }
 
     /// The entry under `key`.

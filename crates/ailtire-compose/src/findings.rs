@@ -1,5 +1,7 @@
 //! Collects what is odd or wrong about a design, with places in its text.
 
+use std::collections::HashSet;
+
 use ailtire_events::{Diagnostic, Location};
 
 use crate::document::Position;
@@ -8,19 +10,28 @@ use crate::document::Position;
 #[derive(Debug)]
 pub(crate) struct Findings {
     file: String,
-    text: String,
+    lines: Vec<String>,
     diagnostics: Vec<Diagnostic>,
+    /// Lines whose text is not what was meant: nothing more is said about them.
+    spoilt: HashSet<u32>,
 }
 
 /// The finding that was made last, to be added to.
 pub(crate) struct Finding<'findings> {
     findings: &'findings mut Findings,
+    /// Whether it was taken at all.
+    kept: bool,
 }
 
 impl Findings {
     /// None yet, about `file` (relative to the application root), whose content is `text`.
-    pub(crate) fn new(file: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { file: file.into(), text: text.into(), diagnostics: Vec::new() }
+    pub(crate) fn new(file: impl Into<String>, text: &str) -> Self {
+        Self {
+            file: file.into(),
+            lines: text.lines().map(str::to_owned).collect(),
+            diagnostics: Vec::new(),
+            spoilt: HashSet::new(),
+        }
     }
 
     /// The file that positions are in.
@@ -30,12 +41,21 @@ impl Findings {
 
     /// `position` with its file and the text of its line.
     pub(crate) fn location(&self, position: Position) -> Location {
+        let mut location = Location::file(&self.file);
         if position.line == 0 {
-            return Location::file(&self.file);
+            return location;
         }
-        let column = (position.column > 0).then_some(position.column);
-        let location = Location::in_text(&self.file, &self.text, position.line, column);
-        if position.length == 0 { location } else { location.with_length(position.length) }
+        location.line = Some(position.line);
+        location.column = (position.column > 0).then_some(position.column);
+        location.length = (position.length > 0).then_some(position.length);
+        location.excerpt = self.lines.get(position.line as usize - 1).cloned();
+        location
+    }
+
+    /// Ignores further findings on the line of `position`, where something is wrong that makes
+    /// them follow.
+    pub(crate) fn spoil(&mut self, position: Position) {
+        self.spoilt.insert(position.line);
     }
 
     /// An error at `position`.
@@ -73,8 +93,13 @@ impl Findings {
 
     /// A finding with a place of its own (in another file, or none).
     pub(crate) fn add(&mut self, diagnostic: Diagnostic) -> Finding<'_> {
-        self.diagnostics.push(diagnostic);
-        Finding { findings: self }
+        let location = diagnostic.location.as_ref();
+        let line = location.filter(|location| location.file == self.file).and_then(|it| it.line);
+        let kept = line.is_none_or(|line| !self.spoilt.contains(&line));
+        if kept {
+            self.diagnostics.push(diagnostic);
+        }
+        Finding { findings: self, kept }
     }
 
     /// Whether one of the findings keeps the design from being used.
@@ -84,7 +109,7 @@ impl Findings {
 
     /// All findings, each once: a node that an alias repeats is found to be wrong repeatedly.
     pub(crate) fn into_diagnostics(self) -> Vec<Diagnostic> {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         self.diagnostics.into_iter().filter(|diagnostic| seen.insert(diagnostic.clone())).collect()
     }
 }
@@ -107,7 +132,9 @@ impl Finding<'_> {
     }
 
     fn change(self, change: impl FnOnce(Diagnostic) -> Diagnostic) -> Self {
-        if let Some(last) = self.findings.diagnostics.pop() {
+        if self.kept
+            && let Some(last) = self.findings.diagnostics.pop()
+        {
             self.findings.diagnostics.push(change(last));
         }
         self

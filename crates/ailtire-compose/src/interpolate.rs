@@ -42,9 +42,13 @@ impl Interpolation<'_> {
 
     fn scalar(&mut self, node: &mut Node) {
         let (replaced, faults) = template::replace(&node.written, &|name| self.variables.get(name));
+        let is_spoilt = faults.iter().any(|fault| !matches!(fault.kind, FaultKind::Unset { .. }));
         for fault in faults {
             let position = within(node, fault.start, fault.end);
             self.report(&node.written[fault.start..fault.end], position, fault.kind);
+        }
+        if is_spoilt {
+            self.findings.spoil(node.position);
         }
         let plain = Node::plain(replaced, node.position);
         *node = match (node.style, &plain.value) {
@@ -151,7 +155,8 @@ mod tests {
     #[test]
     fn plain_scalars_get_their_type_again() {
         let (node, _) = read(
-            "a: [\"${N}\", $N, '${N}', ${FLAG}, 1$N, ${EMPTY}, $TILDE, $$N, 7]\n$N: ${N}\n\
+            "a:\n  - \"${N}\"\n  - $N\n  - '${N}'\n  - ${FLAG}\n  - 1$N\n  - ${EMPTY}\n  \
+             - $TILDE\n  - $$N\n  - 7\n$N: ${N}\n\
              x-a: $",
         );
         let values: Vec<_> =
@@ -190,7 +195,7 @@ mod tests {
             [
                 "compose.yaml:1:6+4 the variable `M` is not set; it counts as empty",
                 "compose.yaml:2:7+4 `${1}` is not the syntax of a variable",
-                "compose.yaml:3:4+0 this `$` begins no variable",
+                "compose.yaml:4:3+0 this `$` begins no variable",
                 "compose.yaml:5:4+12 the variable `D` is required: set it",
             ]
         );

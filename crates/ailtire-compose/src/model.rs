@@ -131,7 +131,7 @@ pub struct Service {
     #[serde(skip_serializing_if = "Deploy::is_default")]
     pub deploy: Deploy,
     /// Whether `services.js` gives it `type: 'stack'`: it runs another package's stack image.
-    #[serde(skip_serializing)]
+    #[serde(rename = "x-ailtire-stack", skip_serializing_if = "std::ops::Not::not")]
     pub is_stack: bool,
     /// Where the service stands.
     #[serde(skip_serializing)]
@@ -374,7 +374,7 @@ pub struct Resource {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpus: Option<String>,
     /// Bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_text")]
     pub memory: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pids: Option<i64>,
@@ -539,6 +539,55 @@ fn optional_duration<S: Serializer>(
     duration: &Option<Duration>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let _ = duration;
-    serializer.serialize_none()
+    match duration {
+        Some(duration) => serializer.serialize_str(&duration_text(*duration)),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// Docker's own schema wants text there.
+#[expect(clippy::ref_option, reason = "serde's signature")]
+fn optional_text<S: Serializer>(number: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match number {
+        Some(number) => serializer.collect_str(number),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// `duration` as Compose writes it: `1m30s`, `1h`, `500ms`, `1s500ms`; nothing is lost.
+pub(crate) fn duration_text(duration: Duration) -> String {
+    let nanoseconds = u64::from(duration.subsec_nanos());
+    let parts = [
+        (duration.as_secs() / 3600, "h"),
+        (duration.as_secs() / 60 % 60, "m"),
+        (duration.as_secs() % 60, "s"),
+        (nanoseconds / 1_000_000, "ms"),
+        (nanoseconds / 1_000 % 1_000, "us"),
+        (nanoseconds % 1_000, "ns"),
+    ];
+    let text: String = parts
+        .into_iter()
+        .filter(|(amount, _)| *amount > 0)
+        .map(|(amount, unit)| format!("{amount}{unit}"))
+        .collect();
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_as_compose_has_them() {
+        for (nanoseconds, text) in [
+            (0, "0s"),
+            (90_000_000_000, "1m30s"),
+            (3_600_000_000_000, "1h"),
+            (500_000_000, "500ms"),
+            (1_500_000_000, "1s500ms"),
+            (1_001, "1us1ns"),
+        ] {
+            assert_eq!(duration_text(Duration::from_nanos(nanoseconds)), text);
+        }
+    }
 }
