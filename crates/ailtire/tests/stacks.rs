@@ -209,6 +209,29 @@ fn a_stack_that_runs_in_itself_is_an_error_that_prints_the_way() {
 }
 
 #[test]
+fn a_compose_file_may_have_a_family_network_of_its_own() {
+    let app = App::new();
+    app.package("api", "", "cart: { image: 'cart' },");
+    app.package("api/Cart", "", "web: { image: 'nginx' },");
+    let design = "services:\n  cart:\n    image: cart\n    networks: [children]\nnetworks:\n  \
+                  children:\n    driver: overlay\n";
+    app.put("api/deploy/local.yaml", design);
+    let named = format!("{design}    name: ${{AILTIRE_APPNAME}}_family\n");
+    app.put("api/deploy/named.yaml", &named);
+    app.put(
+        "api/deploy/deploy.js",
+        "module.exports = { contexts: { default: { file: 'local.yaml' }, named: { file: \
+         'named.yaml' } } };",
+    );
+    let parent_network = |tree: &StackTree| {
+        tree.stacks[1].context.parent.as_ref().map(|parent| parent.family_network.clone())
+    };
+    assert_eq!(parent_network(&app.tree()).unwrap(), "Shop-default_children");
+    let named = app.open().in_environment("named").stacks(None).unwrap();
+    assert_eq!(parent_network(&named).unwrap(), "Shop_family");
+}
+
+#[test]
 fn replicas_of_a_stack_are_one_or_none() {
     let app = App::new();
     app.package(

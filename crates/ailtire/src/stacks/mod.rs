@@ -36,7 +36,8 @@ pub struct StackInstance {
     /// What it is made of. Images that the application builds have their full reference, and so
     /// have stack images.
     pub design: StackDesign,
-    /// The network that its manager and its services share.
+    /// The network that its manager and its services share, as the engine knows it; it may be too
+    /// long for a name there.
     pub family_network: String,
     /// Services that run other stacks: index of the stack by name. A service with no replicas runs
     /// none.
@@ -267,6 +268,8 @@ impl<'application> Growth<'application> {
         };
         let read = ailtire_compose::read(&self.application.tree, &deployment.design, &context);
         self.findings.extend(read.diagnostics);
+        // Where it can't be used, an error says so; what else there is to say does not wait.
+        let design = read.design.unwrap_or_default();
         let index = self.stacks.len();
         if let Some((parent, service)) = &pending.place {
             self.stacks[*parent].stack_services.insert(service.clone(), index);
@@ -277,10 +280,9 @@ impl<'application> Growth<'application> {
             package,
             parent: pending.place.as_ref().map(|(parent, _)| *parent),
             service: pending.place.as_ref().map(|(_, service)| service.clone()),
-            family_network: context.family_network(),
+            family_network: family_network(&design, &context),
             context,
-            // Where it can't be used, an error says so; what else there is to say does not wait.
-            design: read.design.unwrap_or_default(),
+            design,
             stack_services: BTreeMap::new(),
             depends: Vec::new(),
         });
@@ -361,6 +363,19 @@ impl<'application> Growth<'application> {
         fill_excerpts(&self.application.tree, &mut diagnostics);
         StackTree { stacks: self.stacks, diagnostics }
     }
+}
+
+/// The family network as the design has it: a compose file may define it itself.
+fn family_network(design: &StackDesign, context: &StackContext) -> String {
+    let own = ["children", "family"].into_iter().find_map(|key| {
+        let network = design.networks.get(key)?;
+        Some(match &network.name {
+            Some(name) => name.clone(),
+            None if network.external => key.to_owned(),
+            None => format!("{}_{key}", context.instance),
+        })
+    });
+    own.unwrap_or_else(|| context.family_network())
 }
 
 fn unreferenced(package: &Package, deployment: &Deployment) -> Diagnostic {
