@@ -29,6 +29,7 @@ mod http;
 mod images;
 mod network;
 mod registry;
+mod stacks;
 mod swarm;
 mod wait;
 

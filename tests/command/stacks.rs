@@ -1,0 +1,96 @@
+//! `compose`, and what `check` says of stacks.
+
+use std::fs;
+
+use snapbox::str;
+
+use crate::support::TestApplication;
+
+/// A shop with a stack in it, and a stack that nobody runs.
+fn shop() -> TestApplication {
+    TestApplication::new(&[
+        ("api/index.js", "module.exports = { name: 'Shop' };\n"),
+        ("deploy/build.js", "module.exports = {\n  web: { tag: 'shop-web' },\n};\n"),
+        ("deploy/Dockerfile", "FROM scratch\n"),
+        (
+            "deploy/deploy.js",
+            "module.exports = {\n  contexts: {\n    default: { design: 'services.js' },\n    \
+             dev: { file: 'dev.yaml', env: { LEVEL: 'debug' } },\n  },\n};\n",
+        ),
+        (
+            "deploy/services.js",
+            "module.exports = {\n  services: {\n    web: { image: 'shop-web' },\n    \
+             cart: { type: 'stack', image: 'cart' },\n  },\n};\n",
+        ),
+        (
+            "deploy/dev.yaml",
+            "services:\n  web:\n    image: shop-web\n    environment:\n      \
+             - LEVEL=${LEVEL}\n      - PORT=${PORT:-80}\n  cart:\n    image: cart:latest\n",
+        ),
+        ("api/Cart/index.js", "module.exports = { name: 'Cart' };\n"),
+        ("api/Cart/deploy/deploy.js", "module.exports = { contexts: { default: {} } };\n"),
+        (
+            "api/Cart/deploy/services.js",
+            "module.exports = { services: { pay: { image: 'nginx' } } };\n",
+        ),
+    ])
+}
+
+#[test]
+fn a_design_is_printed_with_everything_in_it() {
+    shop()
+        .run(&["compose", "--env", "dev", "--env", "PORT=8080", "--repo", "r.example/t"])
+        .is(str![]);
+}
+
+#[test]
+fn a_package_is_shown_as_it_runs_in_the_application() {
+    let shop = shop();
+    let run = shop.run(&["compose", "cart"]);
+    assert_eq!((run.code, &*run.stderr), (Some(0), ""), "{run}");
+    assert!(run.stdout.contains("AILTIRE_STACKNAME: Shop-default_cart-1\n"), "{run}");
+    // Where nobody runs it, it is a root.
+    shop.put("deploy/services.js", "module.exports = { services: { web: { image: 'w' } } };\n");
+    let run = shop.run(&["compose", "api/Cart", "-q"]);
+    assert!(run.stdout.contains("AILTIRE_STACKNAME: Shop-default_cart\n"), "{run}");
+    let to_file = shop.run(&["compose", "api/Cart", "-o", "out.yaml"]);
+    assert_eq!((to_file.code, &*to_file.stdout), (Some(0), ""), "{to_file}");
+    assert_eq!(fs::read_to_string(shop.path("out.yaml")).unwrap(), run.stdout);
+}
+
+#[test]
+fn what_has_no_stack_has_no_design() {
+    let shop = shop();
+    shop.put("api/Plain/index.js", "module.exports = { name: 'Plain' };\n");
+    shop.run(&["compose", "Plain"]).is(str![]);
+    shop.run(&["compose", "Crat"]).is(str![]);
+}
+
+#[test]
+fn several_roots_have_to_be_told_apart() {
+    let shop = shop();
+    fs::remove_file(shop.path("deploy/deploy.js")).unwrap();
+    shop.put("api/Mail/index.js", "module.exports = { name: 'Mail' };\n");
+    let deploy = "module.exports = { contexts: { default: { design: '../../Cart/deploy/services.js' } } };\n";
+    shop.put("api/Mail/deploy/deploy.js", deploy);
+    shop.run(&["compose"]).is(str![]);
+}
+
+#[test]
+fn check_looks_at_the_stacks_of_all_environments() {
+    let shop = shop();
+    shop.run(&["check"]).is(str![]);
+    shop.put("api/Mail/index.js", "module.exports = { name: 'Mail' };\n");
+    shop.put("api/Mail/deploy/deploy.js", "module.exports = {\n  default: {},\n};\n");
+    shop.put(
+        "api/Mail/deploy/services.js",
+        "module.exports = {\n  services: { m: { image: 'm' } },\n};\n",
+    );
+    shop.put(
+        "api/Cart/deploy/services.js",
+        "module.exports = {\n  services: {\n    self: { image: 'cart' },\n    \
+         lost: { type: 'stack', image: 'mial' },\n  },\n};\n",
+    );
+    shop.put("deploy/dev.yaml", "services:\n  web:\n    imgae: shop-web\n");
+    shop.run(&["check"]).is(str![]);
+}
