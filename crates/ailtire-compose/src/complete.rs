@@ -103,7 +103,7 @@ fn publish(design: &mut StackDesign, findings: &mut Findings) {
         let message =
             format!("port {published} of the stack is published by the service `{holder}` already");
         findings
-            .add(Diagnostic::error("port-conflict", message).at(location))
+            .add(Diagnostic::error("duplicate-port", message).at(location))
             .help(format!("leave it out there: the stack's ports go to `{entry}`"));
     }
     let Some(service) = design.services.get_mut(&entry) else { return };
@@ -112,5 +112,135 @@ fn publish(design: &mut StackDesign, findings: &mut Findings) {
         if !service.ports.contains(port) {
             service.ports.push(port.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ailtire_events::Location;
+
+    use super::*;
+    use crate::{ParentStack, Port, Route};
+
+    fn service(is_stack: bool) -> Service {
+        let location = Location::file("services.js");
+        Service { is_stack, ..Service::new("image", location) }
+    }
+
+    fn design(names: &[&str]) -> StackDesign {
+        let services = names.iter().map(|name| ((*name).to_owned(), service(*name == "stack")));
+        StackDesign { services: services.collect(), ..StackDesign::default() }
+    }
+
+    fn context(parent: Option<ParentStack>) -> StackContext {
+        StackContext {
+            application: "shop".into(),
+            environment: "dev".into(),
+            instance: "shop-dev".into(),
+            path: vec!["shop-dev".into()],
+            parent,
+            variables: BTreeMap::from([("LEVEL".into(), "info".into())]),
+            ..StackContext::default()
+        }
+    }
+
+    fn completed(
+        mut design: StackDesign,
+        context: &StackContext,
+    ) -> (StackDesign, Vec<Diagnostic>) {
+        let mut findings = Findings::new("services.js", "");
+        complete(&mut design, context, &mut findings);
+        (design, findings.into_diagnostics())
+    }
+
+    fn environment(design: &StackDesign, name: &str) -> String {
+        let lines = design.services[name].environment.iter();
+        let line = |(name, value): (&String, &Option<String>)| {
+            format!("{name}={}", value.as_deref().unwrap_or("<none>"))
+        };
+        lines.map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn variables_of_the_root() {
+        let mut design = design(&["stack", "web"]);
+        let web = design.services.get_mut("web").unwrap();
+        web.environment.insert("LEVEL".into(), None);
+        web.environment.insert("AILTIRE_ENV".into(), Some("own".into()));
+        let (design, diagnostics) = completed(design, &context(None));
+        assert_eq!(diagnostics, []);
+        let web = "AILTIRE_APPNAME=shop\nAILTIRE_ENV=own\nAILTIRE_PARENT=\nAILTIRE_PARENTHOST=\n\
+                   AILTIRE_PARENT_NETWORK=\nAILTIRE_SERVICENAME=web\n\
+                   AILTIRE_STACKNAME=shop-dev\nLEVEL=<none>";
+        assert_eq!(environment(&design, "web"), web);
+        let stack = "AILTIRE_APPNAME=shop\nAILTIRE_ENV=dev\nAILTIRE_PARENT=shop-dev\n\
+                     AILTIRE_PARENTHOST=admin\nAILTIRE_PARENT_NETWORK=shop_shop-dev_family\n\
+                     AILTIRE_SERVICENAME=stack\n\
+                     AILTIRE_STACKNAME={{.Service.Name}}-{{.Task.Slot}}\nLEVEL=info";
+        assert_eq!(environment(&design, "stack"), stack);
+    }
+
+    #[test]
+    fn variables_of_a_child() {
+        let parent = ParentStack { instance: "up".into(), family_network: "up_family".into() };
+        let (design, _) = completed(design(&["web"]), &context(Some(parent)));
+        let web = environment(&design, "web");
+        assert!(web.contains("AILTIRE_PARENT=up\nAILTIRE_PARENTHOST=admin\n"), "{web}");
+        assert!(web.contains("AILTIRE_PARENT_NETWORK=up_family\n"), "{web}");
+    }
+
+    fn port(published: u16) -> Port {
+        let (mode, protocol) = ("ingress".into(), "tcp".into());
+        Port { mode, target: 3000, published: Some(published), protocol }
+    }
+
+    fn published(names: &[&str], root_route: bool) -> (String, usize) {
+        let mut design = design(names);
+        design.ports = vec![port(80), port(443)];
+        if root_route {
+            design.routes.push(Route {
+                prefix: "/".into(),
+                service: "web".into(),
+                path: "/".into(),
+                port: 3000,
+                protocol: "http".into(),
+                timeout: None,
+                retries: None,
+            });
+        }
+        let (design, diagnostics) = completed(design, &context(None));
+        // Reading again what was printed adds nothing.
+        let (design, _) = completed(design, &context(None));
+        let holders = design.services.iter().filter(|(_, service)| service.ports.len() == 2);
+        let holders: Vec<&str> = holders.map(|(name, _)| name.as_str()).collect();
+        (holders.join(","), diagnostics.len())
+    }
+
+    #[test]
+    fn the_entry_publishes_the_ports() {
+        assert_eq!(published(&["admin", "frontend", "web"], true), ("frontend".into(), 0));
+        assert_eq!(published(&["admin", "web"], true), ("admin".into(), 0));
+        assert_eq!(published(&["other", "web"], true), ("web".into(), 0));
+        assert_eq!(published(&["web"], false), (String::new(), 1));
+    }
+
+    #[test]
+    fn a_child_publishes_nothing() {
+        let mut design = design(&["frontend"]);
+        design.ports = vec![port(80)];
+        let (design, diagnostics) = completed(design, &context(Some(ParentStack::default())));
+        assert_eq!((design.services["frontend"].ports.len(), diagnostics.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_port_that_another_service_publishes() {
+        let mut design = design(&["frontend", "web"]);
+        design.ports = vec![port(80)];
+        design.services.get_mut("web").unwrap().ports.push(port(80));
+        let (_, diagnostics) = completed(design, &context(None));
+        assert_eq!(
+            diagnostics[0].message,
+            "port 80 of the stack is published by the service `web` already"
+        );
     }
 }

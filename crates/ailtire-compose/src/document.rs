@@ -209,3 +209,20 @@ pub(crate) fn octal(written: &str) -> Option<u32> {
         None => None,
     }
 }
+
+/// `node` without places and styles, for tests to compare.
+#[cfg(test)]
+pub(crate) fn json(node: &Node) -> serde_json::Value {
+    match &node.value {
+        Value::Null => serde_json::Value::Null,
+        Value::Bool(flag) => (*flag).into(),
+        Value::Integer(number) => (*number).into(),
+        Value::Float(number) => (*number).into(),
+        Value::Text(text) => text.clone().into(),
+        Value::List(items) => items.iter().map(json).collect(),
+        Value::Map(entries) => {
+            let entry = |entry: &Entry| (entry.key.clone(), json(&entry.value));
+            entries.iter().map(entry).collect::<serde_json::Map<_, _>>().into()
+        }
+    }
+}

@@ -41,11 +41,7 @@ pub(crate) fn to_yaml(design: &StackDesign) -> String {
 
 fn yaml(root: &Node) -> String {
     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
-    serde_saphyr::to_string_with_options(
-        &Written { node: root, is_root: true, escaped: true },
-        options,
-    )
-    .unwrap_or_default()
+    serde_saphyr::to_string_with_options(&Written { node: root }, options).unwrap_or_default()
 }
 
 /// Whether `design` says something that [`VERSION`] does not have.
@@ -83,35 +79,30 @@ fn not_for_docker(design: &StackDesign) -> Vec<String> {
     names
 }
 
-/// A node as it is written: with `$` doubled wherever variables are replaced.
+/// A node as it is written: with `$` doubled, since variables are replaced in what is read.
 struct Written<'node> {
     node: &'node Node,
-    is_root: bool,
-    escaped: bool,
 }
 
 impl Serialize for Written<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let inner = |node| Written { node, is_root: false, escaped: self.escaped };
         match &self.node.value {
             Value::Null => serializer.serialize_unit(),
             Value::Bool(flag) => serializer.serialize_bool(*flag),
             Value::Integer(number) => serializer.serialize_i64(*number),
             Value::Float(number) => serializer.serialize_f64(*number),
-            Value::Text(text) if self.escaped => serializer.serialize_str(&escape(text)),
-            Value::Text(text) => serializer.serialize_str(text),
+            Value::Text(text) => serializer.serialize_str(&escape(text)),
             Value::List(items) => {
                 let mut list = serializer.serialize_seq(Some(items.len()))?;
-                items.iter().try_for_each(|item| list.serialize_element(&inner(item)))?;
+                items
+                    .iter()
+                    .try_for_each(|item| list.serialize_element(&Written { node: item }))?;
                 list.end()
             }
             Value::Map(entries) => {
                 let mut map = serializer.serialize_map(Some(entries.len()))?;
                 for entry in entries {
-                    // No variables are replaced in extensions.
-                    let escaped = self.escaped && !(self.is_root && entry.key.starts_with("x-"));
-                    let value = Written { node: &entry.value, is_root: false, escaped };
-                    map.serialize_entry(&entry.key, &value)?;
+                    map.serialize_entry(&entry.key, &Written { node: &entry.value })?;
                 }
                 map.end()
             }
@@ -188,154 +179,6 @@ impl<'de> Visitor<'de> for JsonNode {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::findings::Findings;
-    use crate::variables::Variables;
-    use crate::{StackContext, interpolate};
-
-    fn again(text: &str) -> Node {
-        let mut findings = Findings::new("compose.yaml", text);
-        let node = crate::yaml::parse(text, &mut findings);
-        let variables = Variables::new(&StackContext::default(), BTreeMap::new());
-        let mut node = node.unwrap_or_else(|| panic!("{text}: {findings:?}"));
-        interpolate::interpolate(&mut node, &variables, &mut findings);
-        assert_eq!(findings.into_diagnostics(), [], "{text}");
-        node
-    }
-
-    /// Without places and styles, which are not written.
-    fn bare(node: &Node) -> serde_json::Value {
-        match &node.value {
-            Value::Null => serde_json::Value::Null,
-            Value::Bool(flag) => (*flag).into(),
-            Value::Integer(number) => (*number).into(),
-            Value::Float(number) => (*number).into(),
-            Value::Text(text) => text.clone().into(),
-            Value::List(items) => items.iter().map(bare).collect(),
-            Value::Map(entries) => entries
-                .iter()
-                .map(|entry| (entry.key.clone(), bare(&entry.value)))
-                .collect::<serde_json::Map<_, _>>()
-                .into(),
-        }
-    }
-
-    fn text(text: &str) -> Node {
-        Node::text(text, Position::default())
-    }
-
-    #[test]
-    fn ambiguous_text_is_quoted() {
-        let words = [
-            "",
-            " ",
-            "~",
-            "null",
-            "true",
-            "yes",
-            "No",
-            "on",
-            "y",
-            "0440",
-            "0o17",
-            "0x1F",
-            "1_000",
-            "1e3",
-            ".5",
-            "-.inf",
-            ".nan",
-            "22:22",
-            "1:30:00",
-            "2020-01-01",
-            "=",
-            "<<",
-            "- a",
-            "a: b",
-            "a #b",
-            "#a",
-            "&a",
-            "*a",
-            "!a",
-            "|",
-            ">",
-            "%a",
-            "@a",
-            "`a",
-            "{a}",
-            "[a]",
-            "a,b",
-            "'",
-            "\"",
-            "\\",
-            "a\nb",
-            "a\n",
-            "\ta",
-            "a ",
-            "?",
-            "-",
-            ":",
-            "a:",
-            "$",
-            "$$A",
-            "${A}",
-            "{{.Service.Name}}",
-            "\u{85}",
-            "\u{2028}",
-            "\u{feff}",
-            "\u{7f}",
-            "\u{0}",
-            "é😀",
-        ];
-        for word in words {
-            let root = Node::map(
-                vec![
-                    Entry::new(
-                        "a",
-                        Position::default(),
-                        Node::list(vec![text(word)], Position::default()),
-                    ),
-                    Entry::new(format!("k{word}"), Position::default(), text(word)),
-                ],
-                Position::default(),
-            );
-            let written = yaml(&root);
-            assert_eq!(bare(&again(&written)), bare(&root), "{written}");
-        }
-    }
-
-    fn nodes() -> impl Strategy<Value = Node> {
-        let position = Position::default();
-        let leaf = prop_oneof![
-            any::<String>().prop_map(|word| text(&word)),
-            "[-a-c0-9:#'\"\\\\ \n$?,{}\\[\\]&*!|>%@`~=_.<]{0,8}".prop_map(|word| text(&word)),
-            any::<i64>().prop_map(move |number| Node::plain(number.to_string(), position)),
-            any::<bool>().prop_map(move |flag| Node::plain(flag.to_string(), position)),
-            Just(Node::plain("", position)),
-        ];
-        leaf.prop_recursive(4, 32, 5, move |inner| {
-            let list = proptest::collection::vec(inner.clone(), 0..5)
-                .prop_map(move |items| Node::list(items, position));
-            let map = proptest::collection::btree_map("[-a-z0-9:. #'\"$~]{1,6}", inner, 0..5)
-                .prop_map(move |entries| {
-                    let entry = |(key, value)| Entry::new(key, position, value);
-                    Node::map(entries.into_iter().map(entry).collect(), position)
-                });
-            prop_oneof![list, map]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_written_reads_the_same(first in nodes(), second in nodes()) {
-            let entry = |key: &str, value| Entry::new(key, Position::default(), value);
-            let root = Node::map(vec![entry("services", first), entry("x-a", second)], Position::default());
-            let written = yaml(&root);
-            prop_assert_eq!(bare(&again(&written)), bare(&root), "{}", written);
-        }
-    }
-}
+mod full;
+#[cfg(test)]
+mod tests;

@@ -9,16 +9,12 @@ use crate::findings::Findings;
 use crate::template::{self, FaultKind};
 use crate::variables::Variables;
 
-/// Replaces variables in all of `root` but its extensions (`x-…`), as Docker does.
+/// Replaces variables in all of `root`, extensions (`x-…`) included, as Docker does.
 ///
 /// A plain scalar gets the type of its new text, but never becomes null: a variable that is empty
 /// is an empty string.
 pub(crate) fn interpolate(root: &mut Node, variables: &Variables, findings: &mut Findings) {
-    let mut interpolation = Interpolation { variables, findings, warned: HashSet::new() };
-    let Value::Map(entries) = &mut root.value else { return };
-    for entry in entries.iter_mut().filter(|entry| !entry.key.starts_with("x-")) {
-        interpolation.node(&mut entry.value);
-    }
+    Interpolation { variables, findings, warned: HashSet::new() }.node(root);
 }
 
 struct Interpolation<'run> {
@@ -156,8 +152,7 @@ mod tests {
     fn plain_scalars_get_their_type_again() {
         let (node, _) = read(
             "a:\n  - \"${N}\"\n  - $N\n  - '${N}'\n  - ${FLAG}\n  - 1$N\n  - ${EMPTY}\n  \
-             - $TILDE\n  - $$N\n  - 7\n$N: ${N}\n\
-             x-a: $",
+             - $TILDE\n  - $$N\n  - 7\n$N: ${N}\n",
         );
         let values: Vec<_> =
             node.get("a").unwrap().items().iter().map(|item| item.value.clone()).collect();

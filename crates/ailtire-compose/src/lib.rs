@@ -17,8 +17,8 @@
 //!
 //! # Variables
 //!
-//! In every value, of `services.js` as of compose files, but in no key and in no `x-` section at
-//! top level, [variables are replaced][interpolation]: `$NAME`, `${NAME}`, `${NAME:-default}`,
+//! In every value, of `services.js` as of compose files, but in no key,
+//! [variables are replaced][interpolation]: `$NAME`, `${NAME}`, `${NAME:-default}`,
 //! `${NAME-default}`, `${NAME:?message}`, `${NAME?message}`, `${NAME:+replacement}`,
 //! `${NAME+replacement}`, each of them perhaps inside of another one, and `$$` for a dollar sign.
 //! The first source that has the variable wins: the format's own (`AILTIRE_…`, `APPNAME`), `env`
@@ -60,9 +60,11 @@ mod model;
 mod networks;
 mod read;
 mod reader;
+mod service;
 mod services;
 mod template;
 mod variables;
+mod written;
 mod yaml;
 
 pub use context::{ParentStack, StackContext};
@@ -96,7 +98,7 @@ pub fn read(tree: &Tree, source: &DesignSource, context: &StackContext) -> Read 
 /// configs and secrets are relative to the application root, so that is where the file belongs.
 ///
 /// Routes and ports of the stack, and which services are stacks, are in keys that begin with
-/// `x-ailtire-`; [`read`] understands them. `depends_on` is left out: Docker ignores it.
+/// `x-ailtire-`; [`read`] understands them. So is `depends_on`, whose conditions Docker's client refuses.
 ///
 /// No version of `docker stack deploy` knows configs and secrets with `content` or `environment`,
 /// or `driver_opts` of a service's network. They are written in the words of today's Compose

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ailtire_events::Location;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
+
+use crate::written::{optional_duration, optional_text};
 
 /// A stack: its services and what they share.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -114,8 +116,8 @@ pub struct Service {
     pub logging: Option<Logging>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential_spec: Option<CredentialSpec>,
-    /// By the service it depends on.
-    #[serde(skip_serializing)]
+    /// By the service it depends on. Docker's client takes a list only, which has no conditions.
+    #[serde(rename = "x-ailtire-depends-on", skip_serializing_if = "BTreeMap::is_empty")]
     pub depends_on: BTreeMap<String, Dependency>,
     /// Networks by name; `None` of the compose file (no key at all) is `default`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -154,13 +156,14 @@ pub enum Condition {
 }
 
 /// An entry of `depends_on`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Dependency {
     /// What is waited for.
     pub condition: Condition,
     /// Whether it is an error if the service is not there.
     pub required: bool,
     /// Where it stands.
+    #[serde(skip_serializing)]
     pub location: Location,
 }
 
@@ -531,63 +534,5 @@ impl std::fmt::Debug for FileObject {
         debug.field("name", &self.name).field("external", &self.external);
         debug.field("file", &self.file).field("bytes", &self.data.as_ref().map(Vec::len));
         debug.finish_non_exhaustive()
-    }
-}
-
-#[expect(clippy::ref_option, reason = "serde's signature")]
-fn optional_duration<S: Serializer>(
-    duration: &Option<Duration>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match duration {
-        Some(duration) => serializer.serialize_str(&duration_text(*duration)),
-        None => serializer.serialize_none(),
-    }
-}
-
-/// Docker's own schema wants text there.
-#[expect(clippy::ref_option, reason = "serde's signature")]
-fn optional_text<S: Serializer>(number: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
-    match number {
-        Some(number) => serializer.collect_str(number),
-        None => serializer.serialize_none(),
-    }
-}
-
-/// `duration` as Compose writes it: `1m30s`, `1h`, `500ms`, `1s500ms`; nothing is lost.
-pub(crate) fn duration_text(duration: Duration) -> String {
-    let nanoseconds = u64::from(duration.subsec_nanos());
-    let parts = [
-        (duration.as_secs() / 3600, "h"),
-        (duration.as_secs() / 60 % 60, "m"),
-        (duration.as_secs() % 60, "s"),
-        (nanoseconds / 1_000_000, "ms"),
-        (nanoseconds / 1_000 % 1_000, "us"),
-        (nanoseconds % 1_000, "ns"),
-    ];
-    let text: String = parts
-        .into_iter()
-        .filter(|(amount, _)| *amount > 0)
-        .map(|(amount, unit)| format!("{amount}{unit}"))
-        .collect();
-    if text.is_empty() { "0s".to_owned() } else { text }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_written_as_compose_has_them() {
-        for (nanoseconds, text) in [
-            (0, "0s"),
-            (90_000_000_000, "1m30s"),
-            (3_600_000_000_000, "1h"),
-            (500_000_000, "500ms"),
-            (1_500_000_000, "1s500ms"),
-            (1_001, "1us1ns"),
-        ] {
-            assert_eq!(duration_text(Duration::from_nanos(nanoseconds)), text);
-        }
     }
 }

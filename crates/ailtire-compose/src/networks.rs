@@ -205,3 +205,105 @@ fn define(
     }
     networks.push(entry);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::json;
+    use crate::yaml;
+
+    fn completed(text: &str, is_services_js: bool) -> (Node, Vec<String>) {
+        let context = StackContext {
+            application: "shop".into(),
+            path: vec!["shop-dev".into(), "orders".into()],
+            ..StackContext::default()
+        };
+        let mut findings = Findings::new("compose.yaml", text);
+        let mut root = yaml::parse(text, &mut findings).unwrap();
+        complete(&mut root, &context, is_services_js, &mut findings);
+        let messages = findings.into_diagnostics().into_iter();
+        (root, messages.map(|diagnostic| diagnostic.message).collect())
+    }
+
+    /// The networks of each service, and those of the stack.
+    fn networks(text: &str, is_services_js: bool) -> String {
+        let (root, messages) = completed(text, is_services_js);
+        assert_eq!(messages, [""; 0]);
+        let of = |node: &Node| node.get("networks").map(json).unwrap_or_default().to_string();
+        let services = root.get("services").unwrap().entries().iter();
+        let services = services.map(|entry| format!("{}={}", entry.key, of(&entry.value)));
+        format!("{} | {}", services.collect::<Vec<_>>().join(" "), of(&root))
+    }
+
+    const FAMILY: &str =
+        r#""family":{"attachable":true,"driver":"overlay","name":"shop_shop-dev_orders_family"}"#;
+    const SIBLINGS: &str = r#""siblings":{"driver":"overlay"}"#;
+
+    #[test]
+    fn a_plain_compose_file_stays_what_it_is() {
+        assert_eq!(networks("services: {a: {image: x}}", false), "a=null | {}");
+        let text = "services: {a: {networks: [b, children]}}\nnetworks: {b: , children: {name: c}}";
+        assert_eq!(
+            networks(text, false),
+            r#"a=["b","children"] | {"b":null,"children":{"name":"c"}}"#
+        );
+    }
+
+    #[test]
+    fn names_that_a_compose_file_does_not_define() {
+        let text = "services: {a: {networks: [children, b]}, c: {networks: {sibling: {aliases: [x]}}}, \
+                    d: {}, e: {x-ailtire-stack: true}}\nnetworks: {b: }";
+        let both = r#"{"family":null,"siblings":null}"#;
+        assert_eq!(
+            networks(text, false),
+            format!(
+                r#"a={{"b":null,"family":null}} c={{"siblings":{{"aliases":["x"]}}}} d=null e={both} | {{"b":null,{FAMILY},{SIBLINGS}}}"#
+            )
+        );
+        // Its own `family` is another network than the one it calls `children`.
+        let text = "services: {a: {networks: [family, parent]}}\nnetworks: {family: {name: own}}";
+        let generated = FAMILY.replace("\"family\":", "\"children\":");
+        assert_eq!(
+            networks(text, false),
+            format!(
+                r#"a={{"children":null,"family":null}} | {{{generated},"family":{{"name":"own"}}}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn services_js_without_networks_is_on_both() {
+        let both = r#"{"family":null,"siblings":null}"#;
+        let text = "services: {a: {}, b: {networks: {}}, c: {networks: [children, parent]}, \
+                    d: {networks: [x], x-ailtire-stack: true}}\nnetworks: {x: }";
+        assert_eq!(
+            networks(text, true),
+            format!(
+                r#"a={both} b={both} c={{"family":null}} d={{"family":null,"siblings":null,"x":null}} | {{{FAMILY},{SIBLINGS},"x":null}}"#
+            )
+        );
+        let text = "services: {c: {networks: [sibling]}}";
+        assert_eq!(networks(text, true), format!(r#"c={{"siblings":null}} | {{{SIBLINGS}}}"#));
+    }
+
+    #[test]
+    fn services_js_adds_properties() {
+        let text =
+            "services: {a: {networks: [parent]}}\nnetworks: {children: {internal: true, name: n}}";
+        assert_eq!(
+            networks(text, true),
+            r#"a={"family":null} | {"family":{"attachable":true,"driver":"overlay","internal":true,"name":"n"}}"#
+        );
+        let text = "services: {a: {}}\nnetworks: {children: {internal: true}, family: {name: n}}";
+        let (_, messages) = completed(text, true);
+        assert_eq!(messages, ["the network `family` is defined under another name as well"]);
+    }
+
+    #[test]
+    fn one_network_twice() {
+        let text = "services: {a: {networks: {children: {aliases: [x]}, parent: {aliases: [y]}}}}";
+        assert_eq!(completed(text, true).1, ["`a` is on the same network twice"]);
+        let text = "services: {a: {networks: 7}}";
+        assert_eq!(networks(text, false), "a=7 | {}");
+    }
+}

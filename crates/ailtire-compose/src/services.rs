@@ -295,3 +295,6 @@ fn take(entries: &mut Vec<Entry>, key: &str) -> Option<Entry> {
     let at = entries.iter().position(|entry| entry.key == key)?;
     Some(entries.remove(at))
 }
+
+#[cfg(test)]
+mod tests;

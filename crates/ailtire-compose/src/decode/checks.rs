@@ -24,10 +24,16 @@ pub(super) fn check(decoder: &Decoder<'_>, design: &StackDesign) {
 /// Two services can't have one port of the same node.
 fn check_ports(decoder: &Decoder<'_>, design: &StackDesign) {
     let published = decoder.published.borrow();
-    for (index, second) in published.iter().enumerate() {
-        let clash = published[..index].iter().find(|first| clash(first, second, design));
-        let (Some(first), Some(number)) = (clash, second.port.published) else { continue };
-        let protocol = &second.port.protocol;
+    let mut holders: BTreeMap<(u16, &str), Vec<&Published>> = BTreeMap::new();
+    for second in published.iter() {
+        let (Some(number), protocol) = (second.port.published, &*second.port.protocol) else {
+            continue;
+        };
+        let others = holders.entry((number, protocol)).or_default();
+        let Some(first) = others.iter().find(|first| clash(first, second, design)) else {
+            others.push(second);
+            continue;
+        };
         let message = format!("the port {number}/{protocol} is published twice in this stack");
         let mut findings = decoder.findings();
         let finding = findings.error(second.position, "duplicate-port", message);
@@ -36,21 +42,18 @@ fn check_ports(decoder: &Decoder<'_>, design: &StackDesign) {
     }
 }
 
+/// Whether two publications of one port are in each other's way.
 fn clash(first: &Published, second: &Published, design: &StackDesign) -> bool {
-    let (one, other) = (&first.port, &second.port);
-    if one.published != other.published || one.protocol != other.protocol {
-        return false;
-    }
     // On the nodes themselves, constraints can keep two services apart.
     let is_constrained = |name: &str| {
         let placement =
             design.services.get(name).and_then(|service| service.deploy.placement.as_ref());
         placement.is_some_and(|placement| !placement.constraints.is_empty())
     };
-    let on_nodes = one.mode == "host" && other.mode == "host";
+    let on_nodes = first.port.mode == "host" && second.port.mode == "host";
     let apart = first.service != second.service
         && (is_constrained(&first.service) || is_constrained(&second.service));
-    one.published.is_some() && !(on_nodes && apart)
+    !(on_nodes && apart)
 }
 
 /// The ingress network reaches a service by its virtual address.

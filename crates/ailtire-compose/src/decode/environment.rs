@@ -6,7 +6,7 @@ use ailtire_tree::{Resolved, join};
 
 use super::Decoder;
 use super::fields::{Field, Fields};
-use crate::document::Position;
+use crate::document::{Position, Value};
 
 /// The variables of a service. Those of `environment` win.
 ///
@@ -31,6 +31,11 @@ pub(super) fn decode(fields: &Fields<'_>) -> BTreeMap<String, Option<String>> {
 
 /// The variables of one file: a path, or `path` with `required` and `format`.
 fn env_file(field: Field<'_>) -> Vec<(String, Option<String>)> {
+    let is_mapping = matches!(field.node.value, Value::Map(_));
+    if !is_mapping && field.node.scalar().is_none() {
+        field.wrong_type("a path or a mapping", "write `variables.env`");
+        return Vec::new();
+    }
     let (path_field, required, is_raw) = if field.node.scalar().is_some() {
         (field, true, false)
     } else {
@@ -49,11 +54,11 @@ fn env_file(field: Field<'_>) -> Vec<(String, Option<String>)> {
         Ok(file) => file,
         Err(FileError::Missing(_)) if !required => return Vec::new(),
         Err(error) => {
-            error.report(field.decoder, "env_file", position);
+            error.report(path_field);
             return Vec::new();
         }
     };
-    let Some(text) = read_text(field.decoder, &file, position) else { return Vec::new() };
+    let Some(text) = read_text(path_field, &file) else { return Vec::new() };
     lines(field.decoder, &file, &text, is_raw, position)
 }
 
@@ -84,20 +89,16 @@ fn lines(
             decoder.error(position, "invalid-env-file", message, help);
             continue;
         }
-        match value {
-            Some(value) => {
-                if !is_raw && is_quoted(value) {
-                    let message =
-                        format!("{place}: the quotes are a part of the value of `{name}`");
-                    let help = "leave the quotes out, or write `format: raw` beside `path`";
-                    decoder.findings().warning(position, "quoted-value", message).help(help);
-                }
-                variables.push((name.to_owned(), Some(value.to_owned())));
+        if let Some(value) = value {
+            if !is_raw && is_quoted(value) {
+                let message = format!("{place}: the quotes are a part of the value of `{name}`");
+                let help = "leave the quotes out, or write `format: raw` beside `path`";
+                decoder.findings().warning(position, "quoted-value", message).help(help);
             }
-            None => {
-                let known = decoder.reader.variables.get(name);
-                variables.extend(known.map(|value| (name.to_owned(), Some(value.to_owned()))));
-            }
+            variables.push((name.to_owned(), Some(value.to_owned())));
+        } else {
+            let known = decoder.reader.variables.get(name);
+            variables.extend(known.map(|value| (name.to_owned(), Some(value.to_owned()))));
         }
     }
     variables
@@ -121,27 +122,23 @@ pub(super) enum FileError {
 }
 
 impl FileError {
-    /// Reports it for `key`, whose value at `position` names the file.
-    pub(super) fn report(self, decoder: &Decoder<'_>, key: &str, position: Position) {
+    /// Reports it for `field`, whose value names the file.
+    pub(super) fn report(self, field: Field<'_>) {
+        let name = field.name();
         match self {
             Self::Missing(path) => {
-                let message = format!("the file of this `{key}` is missing: there is no `{path}`");
+                let message = format!("`{name}`: there is no file `{path}`");
                 let help = "the path is relative to the file that names it";
-                decoder.error(position, "missing-file", message, help);
+                field.error("missing-file", message, help);
             }
             Self::Outside => {
-                let message = format!("the file of this `{key}` lies outside of the application");
+                let message = format!("`{name}`: this file lies outside of the application");
                 let help = "move it below the application root, or name it by a relative path";
-                decoder.error(position, "outside", message, help);
+                field.error("outside", message, help);
             }
             Self::Unreadable(reason) => {
-                let message = format!("the file of this `{key}` can't be read: {reason}");
-                decoder.error(
-                    position,
-                    "unreadable",
-                    message,
-                    "let it be a file that you may read",
-                );
+                let message = format!("`{name}`: {reason}");
+                field.error("unreadable", message, "let it be a file that you may read");
             }
         }
     }
@@ -172,12 +169,12 @@ pub(super) fn find_file(decoder: &Decoder<'_>, path: &str) -> Result<String, Fil
     }
 }
 
-fn read_text(decoder: &Decoder<'_>, file: &str, position: Position) -> Option<String> {
-    let reason = match decoder.reader.tree.read(file).map(String::from_utf8) {
+fn read_text(field: Field<'_>, file: &str) -> Option<String> {
+    let reason = match field.decoder.reader.tree.read(file).map(String::from_utf8) {
         Ok(Ok(text)) => return Some(text),
         Ok(Err(_)) => format!("`{file}` is not UTF-8"),
         Err(error) => error.to_string(),
     };
-    FileError::Unreadable(reason).report(decoder, "env_file", position);
+    FileError::Unreadable(reason).report(field);
     None
 }

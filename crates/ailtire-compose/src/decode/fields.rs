@@ -18,17 +18,20 @@ pub(super) struct Field<'tree> {
     key_position: Position,
 }
 
+/// How many keys below an object are kept for messages; none lies deeper than that.
+const DEPTH: usize = 6;
+
 /// The keys that lead to a value.
 #[derive(Clone, Copy)]
 struct Name<'tree> {
     /// Section and name of the object that the value belongs to: `services.web`.
     object: (&'tree str, &'tree str),
     /// The last keys that lead to it, each with the number of an item in its list.
-    keys: [(&'tree str, Option<usize>); 3],
+    keys: [(&'tree str, Option<usize>); DEPTH],
 }
 
 impl Name<'_> {
-    const NO_KEYS: [(&'static str, Option<usize>); 3] = [("", None); 3];
+    const NO_KEYS: [(&'static str, Option<usize>); DEPTH] = [("", None); DEPTH];
 }
 
 impl<'tree> Field<'tree> {
@@ -51,10 +54,8 @@ impl<'tree> Field<'tree> {
 
     fn child(&self, key: &'tree str, node: &'tree Node, key_position: Position) -> Self {
         let mut name = self.name;
-        match name.keys.iter_mut().find(|(known, _)| known.is_empty()) {
-            Some(free) => *free = (key, None),
-            // So deep down the outer keys say less than the inner ones.
-            None => name.keys = [name.keys[1], name.keys[2], (key, None)],
+        if let Some(free) = name.keys.iter_mut().find(|(known, _)| known.is_empty()) {
+            *free = (key, None);
         }
         Self { decoder: self.decoder, node, name, key_position }
     }
@@ -74,7 +75,7 @@ impl<'tree> Field<'tree> {
         let keys = self.name.keys.into_iter();
         for (key, index) in std::iter::once((object, None)).chain(keys) {
             if !key.is_empty() {
-                name.push('.');
+                name.push_str(if name.is_empty() { "" } else { "." });
                 name.push_str(key);
             }
             name.extend(index.map(|index| format!("[{index}]")));
@@ -159,6 +160,11 @@ impl<'tree> Field<'tree> {
 
     /// A whole number that is not negative.
     pub(super) fn unsigned(&self) -> Option<u64> {
+        if let Value::Text(text) = &self.node.value
+            && let Ok(number) = text.parse()
+        {
+            return Some(number);
+        }
         let number = self.signed()?;
         let unsigned = u64::try_from(number).ok();
         if unsigned.is_none() {
@@ -252,17 +258,25 @@ impl<'tree> Field<'tree> {
 
     /// The items of a list.
     pub(super) fn items(&self) -> Vec<Self> {
+        self.items_or("a list")
+    }
+
+    /// The items of a list; for anything else the error that it is not `wanted`.
+    pub(super) fn items_or(&self, wanted: &str) -> Vec<Self> {
         if matches!(self.node.value, Value::List(_)) {
             let items = self.node.items().iter().enumerate();
             return items.map(|(index, node)| self.item(index, node)).collect();
         }
-        self.wrong_type("a list", "write one `- item` a line, or `[item, item]`");
+        self.wrong_type(wanted, "write one `- item` a line, or `[item, item]`");
         Vec::new()
     }
 
     /// The items of a list, or one value as a list of one.
     pub(super) fn items_or_self(&self) -> Vec<Self> {
-        if self.node.scalar().is_some() { vec![*self] } else { self.items() }
+        if self.node.scalar().is_some() {
+            return vec![*self];
+        }
+        self.items_or("a string or a list of strings")
     }
 
     /// The texts of a list.
@@ -364,7 +378,11 @@ impl<'tree> Field<'tree> {
     fn unknown_key(&self, key: &str, position: Position, known: &[&str]) {
         let near = nearest(key, known.iter().copied());
         let help = did_you_mean(&near[..near.len().min(1)]).unwrap_or_else(|| keys_help(known));
-        let message = format!("`{}` has no key `{key}`", self.name());
+        let name = self.name();
+        let message = match &*name {
+            "" => format!("there is no top-level key `{key}`"),
+            name => format!("`{name}` has no key `{key}`"),
+        };
         self.decoder.error(position, "unknown-key", message, help);
     }
 

@@ -91,7 +91,7 @@ fn hold(fields: &Fields<'_>, object: &mut FileObject, limit: usize) {
     let (data, position) = if let Some(file) = fields.get("file") {
         let Some(path) = file.filled_text() else { return };
         match find_file(decoder, &path) {
-            Err(error) => return error.report(decoder, &file.name(), file.position()),
+            Err(error) => return error.report(file),
             Ok(path) => {
                 let Some(data) = read(file, &path) else { return };
                 object.file = Some(path);
@@ -176,6 +176,10 @@ fn reference(field: Field<'_>, section: &str) -> Option<FileReference> {
         let source = field.filled_text()?;
         field.decoder.check_defined(&field.name(), &source, section, field.position());
         return Some(FileReference { source, target: None, uid: None, gid: None, mode: None });
+    }
+    if field.node.entries().is_empty() {
+        field.wrong_type("a string or a mapping", "write the name of what is seen");
+        return None;
     }
     let fields = field.fields(&["source", "target", "uid", "gid", "mode"])?;
     let target = fields.filled_text("target");

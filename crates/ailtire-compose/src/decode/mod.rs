@@ -129,17 +129,15 @@ impl Decoder<'_> {
 
     fn stack(&self, document: &Node) -> Option<StackDesign> {
         const FORM: &str = "write `services:` with one `name:` a line below it";
-        let root = Field::section(self, "the design", document, document.position);
+        let root = Field::section(self, "", document, document.position);
         let top = root.fields(keys::TOP_LEVEL)?;
         self.check_top_level(&top);
         let mut design = StackDesign::default();
-        match top.get("services") {
-            Some(_) => design.services = self.section(document, "services", service::decode),
-            None => {
-                let message = "the design has no `services`";
-                self.error(root.key_position(), "no-services", message, FORM);
-            }
+        if top.get("services").is_none() {
+            let message = "the design has no `services`";
+            self.error(root.key_position(), "no-services", message, FORM);
         }
+        design.services = self.section(document, "services", service::decode);
         design.networks = self.section(document, "networks", networks::decode);
         design.volumes = self.section(document, "volumes", volumes::decode);
         design.configs = self.section(document, "configs", files::decode_config);

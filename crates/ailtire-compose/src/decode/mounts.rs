@@ -6,7 +6,7 @@ use ailtire_manifest::{did_you_mean, nearest};
 
 use super::fields::{Field, Fields};
 use super::units;
-use crate::document::{self, Position};
+use crate::document::{self, Position, Value};
 use crate::model::{BindOptions, Mount, TmpfsOptions, VolumeOptions};
 
 const HELP: &str = "write `volume:/path`, `./directory:/path` or `/path`, and `:ro` to only read";
@@ -54,7 +54,12 @@ pub(super) fn decode(service: &Fields<'_>) -> Vec<Mount> {
 }
 
 fn volume(field: Field<'_>) -> Option<Mount> {
-    let mut mount = if field.node.scalar().is_some() { short(field)? } else { long(field)? };
+    let is_long = matches!(field.node.value, Value::Map(_));
+    if !is_long && field.node.scalar().is_none() {
+        field.wrong_type("a string or a mapping", HELP);
+        return None;
+    }
+    let mut mount = if is_long { long(field)? } else { short(field)? };
     let Some(source) = &mount.source else { return Some(mount) };
     if source.starts_with('~') {
         let message =
@@ -229,12 +234,12 @@ fn warn_about(options: &Fields<'_>, keys: &[&str]) {
 /// Permission bits, as `0440`.
 pub(super) fn mode(field: Field<'_>) -> Option<u32> {
     let Some(text) = field.node.scalar() else {
-        field.wrong_type("permission bits", "write them as `0440`");
+        field.wrong_type("a file mode", "write its permission bits, as `0440`");
         return None;
     };
     let mode = document::octal(text).filter(|mode| *mode <= 0o7777);
     if mode.is_none() {
-        field.invalid("invalid-mode", "permission bits", "write them as `0440`");
+        field.invalid("invalid-mode", "a file mode", "write its permission bits, as `0440`");
     }
     mode
 }

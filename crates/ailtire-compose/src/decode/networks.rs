@@ -120,7 +120,9 @@ pub(super) fn attachments(service: &Fields<'_>) -> BTreeMap<String, Attachment> 
         }
     };
     if field.node.entries().is_empty() {
-        for item in if field.is_nothing() { Vec::new() } else { field.items() } {
+        let items =
+            if field.is_nothing() { Vec::new() } else { field.items_or("a list or a mapping") };
+        for item in items {
             let Some(name) = item.filled_text() else { continue };
             check(&name, item);
             attachments.insert(name, Attachment::default());

@@ -30,6 +30,10 @@ pub(super) fn decode(name: &str, service: &Fields<'_>) -> Vec<Port> {
 /// The ports of one entry of a list.
 pub(super) fn one(field: Field<'_>) -> Vec<Port> {
     if field.node.scalar().is_none() {
+        if !matches!(field.node.value, crate::document::Value::Map(_)) {
+            field.wrong_type("a string or a mapping", HELP);
+            return Vec::new();
+        }
         return long(field).into_iter().collect();
     }
     let Some(text) = field.text() else { return Vec::new() };

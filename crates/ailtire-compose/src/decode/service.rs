@@ -34,7 +34,11 @@ pub(super) fn decode(name: &str, field: Field<'_>) -> Service {
     container(&fields, &mut service);
     host(&fields, &mut service);
     service.environment = environment::decode(&fields);
-    service.depends_on = fields.get("depends_on").map(depends_on).unwrap_or_default();
+    service.depends_on = ["depends_on", "x-ailtire-depends-on"]
+        .iter()
+        .find_map(|key| fields.get(key))
+        .map(depends_on)
+        .unwrap_or_default();
     service.networks = networks::attachments(&fields);
     service.ports = ports::decode(name, &fields);
     service.volumes = mounts::decode(&fields);
@@ -176,7 +180,7 @@ fn process(fields: &Fields<'_>, service: &mut Service) {
 /// A list of words, or a command line.
 fn command(field: Field<'_>) -> Option<Vec<String>> {
     if field.node.scalar().is_none() {
-        return Some(field.texts());
+        return Some(field.text_or_texts());
     }
     match words::split(&field.text()?) {
         Ok(words) => Some(words),
@@ -276,7 +280,8 @@ fn host(fields: &Fields<'_>, service: &mut Service) {
     }
     let Some(hosts) = fields.get("extra_hosts") else { return };
     if hosts.node.entries().is_empty() {
-        service.extra_hosts.extend(hosts.items().into_iter().filter_map(extra_host));
+        let items = hosts.items_or("a list or a mapping");
+        service.extra_hosts.extend(items.into_iter().filter_map(extra_host));
         return;
     }
     for (name, field) in hosts.entries() {
@@ -325,7 +330,7 @@ fn depends_on(field: Field<'_>) -> BTreeMap<String, Dependency> {
         }
     };
     if field.node.entries().is_empty() {
-        for item in field.items() {
+        for item in field.items_or("a list or a mapping") {
             if let Some(name) = item.filled_text() {
                 add(&name, item, Condition::ServiceStarted, true);
             }
