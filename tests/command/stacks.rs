@@ -38,9 +38,8 @@ fn shop() -> TestApplication {
 
 #[test]
 fn a_design_is_printed_with_everything_in_it() {
-    shop()
-        .run(&["compose", "--env", "dev", "--env", "PORT=8080", "--repo", "r.example/t"])
-        .is(str![[r#"
+    shop().run(&["compose", "--env", "dev", "--env", "PORT=8080", "--repo", "r.example/t"]).is(
+        str![[r#"
 exit 0
 -- stdout
 version: "3.9"
@@ -74,7 +73,8 @@ services:
       default: {}
 -- stderr
 
-"#]]);
+"#]],
+    );
 }
 
 #[test]

@@ -167,6 +167,42 @@ fn images_of_the_application_get_their_full_reference() {
 }
 
 #[test]
+fn a_stack_service_of_a_compose_file_has_the_variables_of_a_manager() {
+    let app = App::new();
+    app.package("api", "", "");
+    app.package("api/Cart", "", "web: { image: 'nginx' },");
+    app.put("api/deploy/deploy.js", "module.exports = { contexts: { default: {} } };");
+    let design = "services:\n  cart:\n    image: cart\n  web:\n    image: nginx\n";
+    app.put("api/deploy/docker-compose.yaml", design);
+    let tree = app.tree();
+    let parents = tree.stacks[0].design.services.values().map(|service| {
+        let parent = service.environment.get("AILTIRE_PARENT").cloned().flatten();
+        (service.is_stack, parent.unwrap_or_default())
+    });
+    let expected = [(true, "Shop-default".to_owned()), (false, String::new())];
+    assert_eq!(parents.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn invalid_references_are_fixed_in_images_stacks_and_services_alike() {
+    let app = App::new();
+    app.package("api", "", "web: { image: '_cp_web' },\ncart: { image: 'r.example/t/_cart' },");
+    app.put("api/deploy/build.js", "module.exports = { web: { tag: '_cp_web' } };");
+    app.put("api/deploy/Dockerfile", "FROM scratch\n");
+    app.package("api/Cart", "", "pay: { image: 'nginx' },");
+    app.put(
+        "api/Cart/deploy/deploy.js",
+        "module.exports = { name: '_cart', contexts: { default: {} } };",
+    );
+    let options =
+        OpenOptions { fix_tags: true, repository: Some("r.example/t".to_owned()), ..app.options() };
+    let tree = open(&options).stacks(None).unwrap();
+    assert_eq!(instances(&tree), ["Shop-default", "Shop-default_cart-1"]);
+    let expected = [("cart", "r.example/t/cart:latest"), ("web", "r.example/t/cp_web:latest")];
+    assert_eq!(images(&tree.stacks[0]), BTreeMap::from(expected));
+}
+
+#[test]
 fn a_service_that_names_no_stack_is_an_error_with_a_suggestion() {
     let app = App::new();
     app.package(

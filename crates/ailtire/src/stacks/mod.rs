@@ -265,6 +265,8 @@ impl<'application> Growth<'application> {
             variables: deployment.variables.clone(),
             command_line: options.variables.clone(),
             process: options.process_environment.clone(),
+            stack_images: self.names.of_stacks(),
+            fix_tags: options.fix_tags,
         };
         let read = ailtire_compose::read(&self.application.tree, &deployment.design, &context);
         self.findings.extend(read.diagnostics);
