@@ -3,7 +3,24 @@
 //! A [`Desired`] says what is to run. It is compared with what runs, changed in order, waited for,
 //! and brought back to what it was where something fails.
 
+mod apply;
+mod calls;
+mod converge;
 mod desired;
+mod fields;
+mod observe;
+mod order;
+mod plan;
 pub mod spec;
+mod undo;
 
+pub use apply::{
+    ApplyError, ApplyOptions, OnFailure, Outcome, RollbackReport, ServiceEnd, ServiceOutcome, apply,
+};
+pub use converge::{ContainerStatus, Task, TaskStatus, WaitOptions};
 pub use desired::*;
+pub use observe::{
+    Observed, ObservedFile, ObservedNetwork, ObservedService, ServiceStatus, UpdateStatus, observe,
+    observe_all,
+};
+pub use plan::{Changes, ObjectChange, Orphan, PlanOptions, ServiceChange, StackChanges, plan};
