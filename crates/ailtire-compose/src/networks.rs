@@ -152,8 +152,10 @@ fn attach(
     }
     if on_both {
         for shared in [family, siblings] {
-            if let Some(key) = shared.used(position)
-                && replaced.iter().all(|entry| entry.key != key)
+            // A design that was printed defines them, and its services name them.
+            let is_named = |entry: &Entry| shared.names.contains(&entry.key.as_str());
+            if !replaced.iter().any(is_named)
+                && let Some(key) = shared.used(position)
             {
                 replaced.push(Entry::new(key, position, Node::plain("", position)));
             }

@@ -8,7 +8,6 @@
 
 use ailtire_tree::Tree;
 
-use crate::StackContext;
 use crate::variables::Variables;
 
 /// The surroundings of a design.
@@ -17,10 +16,6 @@ pub(crate) struct Reader<'read> {
     pub(crate) tree: &'read Tree,
     /// Directory of the design, relative to the application root: what its paths are relative to.
     pub(crate) directory: &'read str,
-    /// What it is read for.
-    pub(crate) context: &'read StackContext,
     /// The variables that it may name.
     pub(crate) variables: &'read Variables,
-    /// Whether it is a `services.js`. That is in Compose's terms by then, as a compose file is.
-    pub(crate) is_services_js: bool,
 }

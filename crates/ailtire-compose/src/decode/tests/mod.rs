@@ -58,13 +58,7 @@ impl Application<'_> {
         };
         let variables = Variables::new(&context, BTreeMap::new());
         let mut findings = Findings::new(FILE, text);
-        let reader = Reader {
-            tree: &tree,
-            directory: "deploy",
-            context: &context,
-            variables: &variables,
-            is_services_js: false,
-        };
+        let reader = Reader { tree: &tree, directory: "deploy", variables: &variables };
         let mut document = yaml::parse(text, &mut findings);
         if let Some(document) = &mut document {
             interpolate(document, &variables, &mut findings);

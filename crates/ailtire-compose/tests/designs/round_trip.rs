@@ -1,16 +1,12 @@
 //! A design that is printed and read again is the same design.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::time::Duration;
 
+use crate::common::{read_in, without_places};
 use ailtire_compose::{Condition, FileObject, Port, Route, StackDesign, to_yaml};
-use common::{read_in, without_places};
 use proptest::prelude::*;
 
-const EVERY_KEY: &str = include_str!("data/every-key.yaml");
+const EVERY_KEY: &str = include_str!("../data/every-key.yaml");
 
 /// Puts `words` and `numbers` wherever a design takes any.
 fn change(design: &mut StackDesign, words: &[String], numbers: &[u32], leave_out: u64) {

@@ -4,17 +4,13 @@
 //! with the paths made relative. It has every short syntax in its long form, so reading it must
 //! give the same design.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::time::Duration;
 
+use crate::common::{FILE, read, without_places};
 use ailtire_compose::Condition;
-use common::{FILE, read, without_places};
 
-const EVERY_KEY: &str = include_str!("data/every-key.yaml");
-const BY_DOCKER: &str = include_str!("data/every-key.docker.yaml");
+const EVERY_KEY: &str = include_str!("../data/every-key.yaml");
+const BY_DOCKER: &str = include_str!("../data/every-key.docker.yaml");
 
 #[test]
 fn every_key_is_taken() {
