@@ -187,7 +187,7 @@ fn variables_come_from_files_then_from_the_service() {
     let outcome = application.read(&text);
     assert_eq!(
         json(outcome.design(), "/services/web/environment"),
-        r##"{"A":"b=c","BOTH":"file # kept","GONE":null,"KNOWN":"outside","ONE":"1","Q":"\"q\""}"##
+        r#"{"A":"b=c","BOTH":"file # kept","GONE":null,"KNOWN":"outside","ONE":"1","Q":"\"q\""}"#
     );
     assert_eq!(outcome.findings(), "");
 }
