@@ -60,6 +60,7 @@ pub struct Route {
 /// A service of a stack.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[allow(missing_docs, reason = "the fields are Compose's own keys, with Compose's meaning")]
+#[allow(clippy::struct_excessive_bools, reason = "Compose has that many")]
 pub struct Service {
     /// Absent in a file that builds its images, which Swarm can't run: an error of the reader.
     pub image: String,

@@ -53,7 +53,7 @@ fn design(
         }
     };
     networks::complete(&mut root, context, is_services_js, findings);
-    let reader = Reader { tree, directory, context, variables: &variables, is_services_js };
+    let reader = Reader { tree, directory, context, variables: &variables };
     let mut design = decode::decode(&root, &reader, findings)?;
     complete::complete(&mut design, context, findings);
     Some(design)
