@@ -8,6 +8,7 @@
 
 use ailtire_tree::Tree;
 
+use crate::StackContext;
 use crate::variables::Variables;
 
 /// The surroundings of a design.
@@ -16,6 +17,8 @@ pub(crate) struct Reader<'read> {
     pub(crate) tree: &'read Tree,
     /// Directory of the design, relative to the application root: what its paths are relative to.
     pub(crate) directory: &'read str,
+    /// What it is read for.
+    pub(crate) context: &'read StackContext,
     /// The variables that it may name.
     pub(crate) variables: &'read Variables,
 }

@@ -58,7 +58,8 @@ impl Application<'_> {
         };
         let variables = Variables::new(&context, BTreeMap::new());
         let mut findings = Findings::new(FILE, text);
-        let reader = Reader { tree: &tree, directory: "deploy", variables: &variables };
+        let reader =
+            Reader { tree: &tree, directory: "deploy", context: &context, variables: &variables };
         let mut document = yaml::parse(text, &mut findings);
         if let Some(document) = &mut document {
             interpolate(document, &variables, &mut findings);
