@@ -117,8 +117,8 @@ fn attach(
     match named.as_ref().map(|named| &named.value.value) {
         None | Some(Value::Null) => {}
         Some(Value::Map(networks)) => attachments.clone_from(networks),
-        Some(Value::List(names)) if names.iter().all(|name| name.scalar().is_some()) => {
-            attachments.extend(names.iter().map(|name| {
+        Some(Value::List(items)) if items.iter().all(|item| item.scalar().is_some()) => {
+            attachments.extend(items.iter().map(|name| {
                 let nothing = Node::plain("", name.position);
                 Entry::new(name.scalar().unwrap_or_default(), name.position, nothing)
             }));
