@@ -132,7 +132,8 @@ pub struct Service {
     pub secrets: Vec<FileReference>,
     #[serde(skip_serializing_if = "Deploy::is_default")]
     pub deploy: Deploy,
-    /// Whether `services.js` gives it `type: 'stack'`: it runs another package's stack image.
+    /// Whether it runs another package's stack image: `services.js` says so (`type: 'stack'`), or
+    /// its image is one.
     #[serde(rename = "x-ailtire-stack", skip_serializing_if = "std::ops::Not::not")]
     pub is_stack: bool,
     /// Where the service stands.

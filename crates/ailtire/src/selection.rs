@@ -101,7 +101,9 @@ impl Application {
             (LookupError::Unknown { .. }, Some(package)) => Ok(package),
             (LookupError::Unknown { near, .. }, None) => {
                 let names = packages.iter().filter_map(|package| package.deployment.as_ref());
+                let is_key = |name: &str| packages.iter().any(|p| p.key.eq_ignore_ascii_case(name));
                 let names = names.map(|deployment| deployment.name.as_str());
+                let names = names.filter(|name| !is_key(name));
                 let near = nearest(selector, names.chain(near.iter().map(String::as_str)));
                 let mut diagnostic = Diagnostic::error("nothing-selected", error.to_string());
                 diagnostic.help = did_you_mean(&near)

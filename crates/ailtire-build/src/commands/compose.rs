@@ -1,6 +1,5 @@
 //! `compose`: the design of a stack as a compose file.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use ailtire::{Access, Application, StackTree};
