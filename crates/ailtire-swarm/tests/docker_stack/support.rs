@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use ailtire_compose::{StackContext, StackDesign};
+use ailtire_compose::{DesignSource, StackContext, StackDesign};
 use ailtire_docker::{BuilderKind, EndpointOptions, Engine, EngineError};
-use ailtire_manifest::DesignSource;
 use ailtire_swarm::{DesiredStack, Identity, ResolvedImages, StackToConvert, convert, label};
 use ailtire_tree::{StatIndex, Tree};
 use serde::Serialize;
