@@ -1,8 +1,8 @@
 //! The canonical digest of a spec: what tells, without looking at fields, whether something changed.
 //!
 //! It is made from what is to run, never from what the engine answers, and kept as a label
-//! ([`label::DIGEST`]). It holds names, not ids, and is the same on every machine: keys are sorted,
-//! and lists whose order means nothing are sorted too.
+//! ([`label::DIGEST`]). It holds names, not ids, and is the same on every machine: keys are sorted
+//! here, and lists whose order means nothing when a spec is made.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -36,7 +36,6 @@ impl ServiceSpec {
     pub fn digest(&self) -> String {
         let mut spec = self.clone();
         spec.labels.retain(|name, _| !ORIGIN.contains(&name.as_str()));
-        sort_sets(&mut spec);
         digest("ailtire-build service spec 1", &spec)
     }
 }
@@ -47,44 +46,7 @@ impl NetworkSpec {
     pub fn digest(&self) -> String {
         let mut spec = self.clone();
         spec.labels.retain(|name, _| !OURS.contains(&name.as_str()));
-        if let Some(ipam) = &mut spec.ipam {
-            ipam.config.sort_by(|one, other| one.subnet.cmp(&other.subnet));
-        }
         digest("ailtire-build network spec 1", &spec)
-    }
-}
-
-/// Sorts the lists whose order means nothing to the engine.
-fn sort_sets(spec: &mut ServiceSpec) {
-    let container = &mut spec.task_template.container_spec;
-    container.env.sort();
-    container.mounts.sort_by(|one, other| one.target.cmp(&other.target));
-    container.configs.sort_by(|one, other| {
-        let key = |reference: &crate::spec::ConfigReference| {
-            (reference.config_name.clone(), reference.file.as_ref().map(|file| file.name.clone()))
-        };
-        key(one).cmp(&key(other))
-    });
-    container.secrets.sort_by(|one, other| {
-        let key = |reference: &crate::spec::SecretReference| {
-            (reference.secret_name.clone(), reference.file.as_ref().map(|file| file.name.clone()))
-        };
-        key(one).cmp(&key(other))
-    });
-    container.ulimits.sort();
-    container.capability_add.sort();
-    container.capability_drop.sort();
-    spec.task_template.networks.sort_by(|one, other| one.target.cmp(&other.target));
-    for attachment in &mut spec.task_template.networks {
-        attachment.aliases.sort();
-        attachment.aliases.dedup();
-    }
-    if let Some(placement) = &mut spec.task_template.placement {
-        placement.constraints.sort();
-        placement.platforms.sort();
-    }
-    if let Some(endpoint) = &mut spec.endpoint_spec {
-        endpoint.ports.sort();
     }
 }
 

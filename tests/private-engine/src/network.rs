@@ -83,7 +83,7 @@ pub(crate) fn name(folder: &Path) -> String {
 /// `10.x.y` that does not occur in `routes`; a machine that uses all gets the first.
 fn free_prefix(seed: u64, routes: &str) -> [u8; 3] {
     let prefix = |step: u64| {
-        let [.., second, third] = ((seed >> 32).wrapping_add(step) % (56 * 256)).to_be_bytes();
+        let [.., second, third] = ((seed >> 32).wrapping_add(step) % (50 * 256)).to_be_bytes();
         [10, 200 + second, third]
     };
     let is_free =
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(free_prefix(0, ""), [10, 200, 0]);
         let routes = "10.200.0.0/24 dev br-a scope link\n10.200.1.0/24 dev br-b scope link\n";
         assert_eq!(free_prefix(0, routes), [10, 200, 2]);
-        assert_eq!(free_prefix(14_335 << 32, ""), [10, 255, 255]);
+        assert_eq!(free_prefix(12_799 << 32, ""), [10, 249, 255]);
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl Client {
     }
 
     /// Removes services, containers, networks, configs, secrets and volumes of the application
-    /// `name`: those whose name or stack is that name, or begins with it and `-` or `_`.
+    /// `name`: those whose name or stack is that name, or begins with it and `-`, `_` or `.`.
     ///
     /// # Errors
     /// As [`Client::get`]; something is in use by others.
@@ -137,7 +137,7 @@ fn belongs_to(item: &Value, application: &str) -> bool {
         .filter_map(|place| item.pointer(place)?.get(NAMESPACE));
     names.chain(places).chain(labels).filter_map(Value::as_str).any(|name| {
         let rest = name.trim_start_matches('/').strip_prefix(application);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '_']))
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '_', '.']))
     })
 }
 

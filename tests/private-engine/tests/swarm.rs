@@ -125,6 +125,10 @@ fn an_engine_is_a_swarm_of_one_for_everyone_who_asks() {
         assert_eq!(said, name.trim());
     }
     assert_eq!(client.running_tasks("web").unwrap().len(), 2);
+    let inside = client.run("carrier", image, &["wget", "-qO-", "http://one"]).unwrap();
+    assert_eq!(inside.trim(), name.trim());
+    let error = client.run("carrier", image, &["sh", "-c", "echo no luck; exit 3"]).unwrap_err();
+    assert!(error.to_string().ends_with("no luck\n"), "{error}");
     let parts = |kind: &str| client.get_json(kind).unwrap();
     client.remove_application("we").unwrap();
     assert_eq!(parts("/services").as_array().unwrap().len(), 3);

@@ -24,7 +24,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ),
     ("ailtire-docker", &["ailtire-events", "ailtire-tree", "ailtire-manifest", "ailtire-context"]),
     ("ailtire-compose", &["ailtire-events", "ailtire-tree", "ailtire-manifest"]),
-    ("ailtire-swarm", &["ailtire-events", "ailtire-compose", "ailtire-docker"]),
+    ("ailtire-swarm", &["ailtire-events", "ailtire-manifest", "ailtire-compose", "ailtire-docker"]),
     (
         "ailtire",
         &[

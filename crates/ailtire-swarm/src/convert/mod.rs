@@ -1,9 +1,9 @@
 //! From the design of a stack to the engine's specs.
 //!
-//! What comes out is what Docker's own client makes of the same compose file, field by field, so
-//! that a stack may be handed from one to the other and no task restarts for it. Added are labels
-//! of the service (never of its tasks), and the names of configs and secrets end in a hash of what
-//! they hold.
+//! What comes out is what Docker's own client makes of the same compose file, field by field, but
+//! for three things. The service (never its tasks) has more labels. The names of configs and secrets
+//! end in a hash of what they hold. And lists whose order means nothing are sorted: the engine
+//! compares them in order, and would restart every task for a line that was moved.
 
 mod amounts;
 mod container;
@@ -11,8 +11,6 @@ mod files;
 mod mounts;
 mod networks;
 mod service;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 

@@ -7,7 +7,7 @@ use super::amounts::bytes;
 use super::{StackToConvert, undefined};
 use crate::spec;
 
-/// The mounts of a service, in the design's order.
+/// The mounts of a service, by their targets.
 pub(super) fn convert(
     stack: &StackToConvert<'_>,
     name: &str,
@@ -23,6 +23,7 @@ pub(super) fn convert(
             }
         }
     }
+    mounts.sort_by(|one, other| one.target.cmp(&other.target));
     mounts
 }
 

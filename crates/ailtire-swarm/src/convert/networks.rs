@@ -124,6 +124,8 @@ pub(super) fn attachments(
         if !is_built_in(&target) {
             aliases.push(name.to_owned());
         }
+        aliases.sort();
+        aliases.dedup();
         let driver_opts = attachment.driver_opts.clone();
         attachments.push(NetworkAttachment { target, aliases, driver_opts });
     }

@@ -1,8 +1,8 @@
 //! A service, without what is in its container.
 
 use ailtire_compose::{
-    Deploy, GenericResource, Logging, Placement, Port, Resource, Resources, RestartPolicy, Service,
-    UpdateConfig,
+    Deploy, DiscreteResource, Logging, Placement, Port, Resource, Resources, RestartPolicy,
+    Service, UpdateConfig,
 };
 use ailtire_events::Diagnostic;
 
@@ -85,8 +85,10 @@ fn restart_policy(policy: &RestartPolicy) -> spec::RestartPolicy {
 }
 
 fn placement(placement: &Placement) -> spec::Placement {
+    let mut constraints = placement.constraints.clone();
+    constraints.sort();
     spec::Placement {
-        constraints: placement.constraints.clone(),
+        constraints,
         preferences: placement
             .preferences
             .iter()
@@ -140,7 +142,7 @@ fn resources(
             ..amounts(limits)
         }),
         reservations: reservations.as_ref().map(|reservations| spec::Resources {
-            generic_resources: reservations.generic_resources.iter().map(generic).collect(),
+            generic_resources: generic_resources(reservations),
             ..amounts(reservations)
         }),
     }
@@ -172,13 +174,21 @@ fn amounts(
     spec::Resources { nano_cpus, memory_bytes, ..spec::Resources::default() }
 }
 
-fn generic(resource: &GenericResource) -> spec::GenericResource {
-    let resource = &resource.discrete_resource_spec;
-    spec::GenericResource {
-        discrete_resource_spec: Some(spec::DiscreteResource {
-            kind: resource.kind.clone(),
-            value: resource.value,
-        }),
-        named_resource_spec: None,
-    }
+fn generic_resources(resource: &Resource) -> Vec<spec::GenericResource> {
+    let mut resources: Vec<&DiscreteResource> = resource
+        .generic_resources
+        .iter()
+        .map(|resource| &resource.discrete_resource_spec)
+        .collect();
+    resources.sort_by(|one, other| (&one.kind, one.value).cmp(&(&other.kind, other.value)));
+    resources
+        .into_iter()
+        .map(|DiscreteResource { kind, value }| spec::GenericResource {
+            discrete_resource_spec: Some(spec::DiscreteResource {
+                kind: kind.clone(),
+                value: *value,
+            }),
+            named_resource_spec: None,
+        })
+        .collect()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ailtire_swarm::spec::ServiceSpec;
 use ailtire_swarm::{DesiredStack, label};
 use serde_json::{Map, Value};
 
@@ -57,6 +58,34 @@ pub(crate) fn text(
     serde_json::to_string_pretty(&value).unwrap()
 }
 
+/// Our own types hold all that the engine says of a service.
+pub(crate) fn assert_read_without_loss(service: &Value) {
+    let mut expected = service["Spec"].clone();
+    let spec: ServiceSpec = serde_json::from_value(expected.clone()).unwrap();
+    let mut read: Value = serde_json::from_str(&serde_json::to_string(&spec).unwrap()).unwrap();
+    drop_empty(&mut expected);
+    drop_empty(&mut read);
+    assert_eq!(read, expected);
+}
+
+/// Takes away zeros, nulls and empty texts, which mean the same as nothing.
+fn drop_empty(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.values_mut().for_each(drop_empty);
+            fields.retain(|_, value| {
+                !(value.is_null()
+                    || *value == 0
+                    || *value == 0.0
+                    || *value == false
+                    || *value == "")
+            });
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_empty),
+        _ => {}
+    }
+}
+
 fn spec(mut object: Value) -> Value {
     object["Spec"].take()
 }
@@ -79,7 +108,12 @@ fn network(object: &Value) -> Value {
     normal.into()
 }
 
-/// Sorts keys, and what the engine and the client list in no order.
+/// What the engine, and Docker's client, list in no order.
+const UNORDERED: [&str; 6] = ["services", "networks", "configs", "secrets", "Configs", "Secrets"];
+
+/// What Docker's client lists as the compose file does, and we sort: the order means nothing.
+const SORTED: [&str; 4] = ["Mounts", "Aliases", "Constraints", "GenericResources"];
+
 fn sort(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -87,7 +121,7 @@ fn sort(value: &mut Value) {
                 sort(field);
             }
             fields.sort_keys();
-            for name in ["services", "networks", "configs", "secrets", "Configs", "Secrets"] {
+            for name in UNORDERED.into_iter().chain(SORTED) {
                 if let Some(Value::Array(list)) = fields.get_mut(name) {
                     list.sort_by_key(ToString::to_string);
                 }

@@ -208,7 +208,11 @@ impl<'a> Deployment<'a> {
         for kind in ["networks", "configs", "secrets", "services"] {
             let namespace = format!("{}={}", label::NAMESPACE, self.variables.namespace);
             let request = self.swarm.engine.get(format!("/{kind}")).filter("label", namespace);
-            objects.insert(kind, request.json::<Vec<Value>>().await.unwrap());
+            let list: Vec<Value> = request.json().await.unwrap();
+            if kind == "services" {
+                list.iter().for_each(normal::assert_read_without_loss);
+            }
+            objects.insert(kind, list);
         }
         let mut names = BTreeMap::new();
         for path in ["/networks", "/configs", "/secrets"] {

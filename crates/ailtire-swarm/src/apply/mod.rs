@@ -1,0 +1,263 @@
+//! Doing what a plan says: objects first, then services in their order, each waited for.
+//!
+//! The services of all stacks are one graph. Each is a future that waits for those it needs, makes
+//! its change, and waits until it is what it is to be. Whatever is changed is written into a
+//! journal; where something fails, the journal is undone from its end (see [`crate::undo`]).
+//!
+//! Nothing is ever dropped between a request that changes something and its entry in the journal:
+//! a run that ends early stops waiting, not asking.
+
+mod cleanup;
+mod objects;
+mod outcome;
+mod services;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use ailtire_docker::{Engine, EngineError};
+use ailtire_events::{Diagnostic, EventKind, EventSink, ObjectKind};
+use tokio_util::sync::CancellationToken;
+
+pub use outcome::{ApplyError, Outcome, RollbackReport, ServiceEnd, ServiceOutcome};
+
+use crate::Desired;
+use crate::converge::{Monitor, WaitOptions};
+use crate::observe::{Observed, observe};
+use crate::order::Graph;
+use crate::plan::{Changes, PlanOptions, plan};
+use crate::undo::{Journal, Step};
+
+/// How to apply a plan.
+#[derive(Debug, Clone, Default)]
+pub struct ApplyOptions {
+    /// The options that the plan was made with.
+    pub plan: PlanOptions,
+    /// How to wait for services.
+    pub wait: WaitOptions,
+    /// What to do where a service fails.
+    pub on_failure: OnFailure,
+    /// Names of configs and secrets that stay though nothing uses them: earlier deployments in the
+    /// history need them.
+    pub keep: BTreeSet<String>,
+    /// Whether the credentials of registries are given to the nodes.
+    pub with_registry_auth: bool,
+}
+
+/// What to do where a service fails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Everything that was changed goes back to what it was.
+    #[default]
+    Rollback,
+    /// Nothing more is begun, and what was done stays.
+    Stop,
+    /// Services go on that do not depend on the failed one.
+    Continue,
+}
+
+/// Does what `changes` says, unless what they were made from has changed since.
+///
+/// What is as it is to be gets no request that could change it. Dropping the future leaves things as
+/// they are at that moment; `cancel` does the same, and tells how far each service is.
+pub async fn apply(
+    engine: &Engine,
+    desired: &Desired,
+    changes: &Changes,
+    options: &ApplyOptions,
+    sink: &dyn EventSink,
+    cancel: CancellationToken,
+) -> Outcome {
+    let begin = Instant::now();
+    let mut outcome = match prepare(engine, desired, changes, options).await {
+        Ok((observed, changes)) => {
+            let run = Run::new(engine, desired, &changes, &observed, options, sink, cancel);
+            run.run().await
+        }
+        Err(error) => Outcome::nothing_done(changes, error),
+    };
+    outcome.summary.duration = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+    sink.emit(EventKind::DeploymentFinished { summary: outcome.summary });
+    outcome
+}
+
+/// Compares again: what is there now has to be what the plan was made from.
+async fn prepare(
+    engine: &Engine,
+    desired: &Desired,
+    changes: &Changes,
+    options: &ApplyOptions,
+) -> Result<(Observed, Changes), ApplyError> {
+    let observed = observe(engine, desired).await?;
+    let now = plan(desired, &observed, &options.plan).map_err(ApplyError::Refused)?;
+    if now.digest() == changes.digest() { Ok((observed, now)) } else { Err(ApplyError::OutOfDate) }
+}
+
+/// One application of a plan.
+pub(crate) struct Run<'a> {
+    engine: &'a Engine,
+    desired: &'a Desired,
+    changes: &'a Changes,
+    observed: &'a Observed,
+    options: &'a ApplyOptions,
+    sink: &'a dyn EventSink,
+    cancel: CancellationToken,
+    /// Ends all waiting.
+    halt: CancellationToken,
+    /// Keeps services from being begun.
+    closed: CancellationToken,
+    monitor: Monitor,
+    graph: Graph<'a>,
+    journal: Journal,
+    ids: Mutex<Ids>,
+    /// Credentials by image.
+    credentials: tokio::sync::Mutex<BTreeMap<String, Option<String>>>,
+}
+
+/// Ids of what services use, by name.
+#[derive(Debug, Clone, Default)]
+struct Ids {
+    networks: BTreeMap<String, String>,
+    configs: BTreeMap<String, String>,
+    secrets: BTreeMap<String, String>,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        engine: &'a Engine,
+        desired: &'a Desired,
+        changes: &'a Changes,
+        observed: &'a Observed,
+        options: &'a ApplyOptions,
+        sink: &'a dyn EventSink,
+        cancel: CancellationToken,
+    ) -> Self {
+        let of_files = |files: &[crate::ObservedFile]| {
+            files.iter().map(|file| (file.name.clone(), file.id.clone())).collect()
+        };
+        let ids = Ids {
+            networks: observed.network_ids(),
+            configs: of_files(&observed.configs),
+            secrets: of_files(&observed.secrets),
+        };
+        let halt = cancel.child_token();
+        Self {
+            engine,
+            desired,
+            changes,
+            observed,
+            options,
+            sink,
+            closed: halt.child_token(),
+            halt,
+            cancel,
+            monitor: Monitor::new(engine.clone()),
+            graph: Graph::new(desired),
+            journal: Journal::default(),
+            ids: Mutex::new(ids),
+            credentials: tokio::sync::Mutex::default(),
+        }
+    }
+
+    async fn run(mut self) -> Outcome {
+        self.add_port_order();
+        let ends = match self.objects().await {
+            Ok(()) => Some(self.services().await),
+            Err(error) => {
+                let mut outcome = Outcome::nothing_done(self.changes, error);
+                outcome.rollback = self.undo_after(&outcome).await;
+                return outcome;
+            }
+        };
+        let mut outcome = Outcome::of(&self, ends.unwrap_or_default());
+        if outcome.error.is_none() {
+            self.cleanup(&mut outcome).await;
+        } else {
+            outcome.rollback = self.undo_after(&outcome).await;
+        }
+        outcome.summary.rolled_back =
+            outcome.rollback.as_ref().is_some_and(|report| report.failures.is_empty());
+        outcome
+    }
+
+    /// Undoes what was done, where that is wanted and possible.
+    async fn undo_after(&self, outcome: &Outcome) -> Option<RollbackReport> {
+        let because = match &outcome.error {
+            Some(error @ (ApplyError::Failed { .. } | ApplyError::Object { .. })) => {
+                error.to_string()
+            }
+            _ => return None,
+        };
+        if self.options.on_failure != OnFailure::Rollback || self.journal.is_empty() {
+            return None;
+        }
+        self.sink.emit(EventKind::RollbackStarted { because });
+        let report = crate::undo::undo(self.engine, &self.journal, self.options.wait, self.sink);
+        let report = report.await;
+        self.sink.emit(EventKind::RollbackFinished {
+            restored: report.restored,
+            failures: report.failures.clone(),
+        });
+        Some(report)
+    }
+
+    /// A service that gets a port that another one gives away comes after it.
+    fn add_port_order(&mut self) {
+        let nodes = self.graph.nodes.clone();
+        for (later, node) in nodes.iter().enumerate() {
+            let ports: Vec<_> =
+                node.service.spec.endpoint_spec.iter().flat_map(|spec| &spec.ports).collect();
+            for (earlier, other) in nodes.iter().enumerate().filter(|(it, _)| *it != later) {
+                let Some(holder) = self.observed.service(&other.service.spec.name) else {
+                    continue;
+                };
+                let held = holder.spec.endpoint_spec.iter().flat_map(|spec| &spec.ports);
+                let mut held =
+                    held.filter(|held| ports.iter().any(|port| crate::plan::collides(held, port)));
+                if held.next().is_some() {
+                    self.graph.add(later, earlier);
+                    if self.graph.sorted().is_err() {
+                        self.graph.needs[later].retain(|it| *it != earlier);
+                    }
+                }
+            }
+        }
+    }
+
+    fn ids(&self) -> std::sync::MutexGuard<'_, Ids> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record(&self, step: Step) {
+        self.journal.push(step);
+    }
+
+    fn warn(&self, code: &'static str, message: String) {
+        self.sink.emit(EventKind::Diagnostic { diagnostic: Diagnostic::warning(code, message) });
+    }
+
+    /// The credentials to send with a service, where the nodes are to get them.
+    async fn credentials(&self, image: &str) -> Option<String> {
+        if !self.options.with_registry_auth {
+            return None;
+        }
+        let mut known = self.credentials.lock().await;
+        if let Some(found) = known.get(image) {
+            return found.clone();
+        }
+        let found = self.engine.registry_auth(image).await;
+        known.insert(image.to_owned(), found.clone());
+        found
+    }
+}
+
+/// What a refusal of the engine means for an object.
+fn object_error(kind: ObjectKind, name: &str, error: EngineError) -> ApplyError {
+    match error {
+        EngineError::Api { message, .. } => {
+            ApplyError::Object { kind, name: name.to_owned(), message }
+        }
+        other => ApplyError::Engine(other),
+    }
+}

@@ -1,0 +1,267 @@
+//! The requests that change something, and what they may run into.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use ailtire_docker::{Engine, EngineError};
+use ailtire_events::ObjectKind;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::converge::Task;
+use crate::observe::{ObservedFile, ObservedNetwork, ObservedService};
+use crate::spec::NetworkSpec;
+
+/// Tries of a request that others get in the way of.
+const TRIES: usize = 6;
+/// The time between two tries.
+const BETWEEN: Duration = Duration::from_millis(300);
+
+/// The answer to whatever makes something; engines write its id both ways.
+#[derive(Deserialize)]
+pub(crate) struct Created {
+    #[serde(rename = "ID", alias = "Id")]
+    pub(crate) id: String,
+}
+
+/// A clock for tries: its first tick is at once.
+pub(crate) fn ticks() -> tokio::time::Interval {
+    let mut ticks = tokio::time::interval(BETWEEN);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// Whether the swarm could not do something just now, for reasons of its own.
+fn is_busy(error: &EngineError) -> bool {
+    let EngineError::Api { message, .. } = error else { return false };
+    ["does not have a leader", "leader is changing", "DeadlineExceeded", "Unavailable"]
+        .iter()
+        .any(|mark| message.contains(mark))
+}
+
+fn is_out_of_sequence(error: &EngineError) -> bool {
+    matches!(error, EngineError::Api { message, .. } if message.contains("out of sequence"))
+}
+
+/// Whether something is there already, or not there any more.
+pub(crate) fn has_status(error: &EngineError, wanted: u16) -> bool {
+    matches!(error, EngineError::Api { status, .. } if *status == wanted)
+}
+
+/// Reads a service as it is now; `None` where there is none.
+pub(crate) async fn read_service(
+    engine: &Engine,
+    id_or_name: &str,
+) -> Result<Option<ObservedService>, EngineError> {
+    match engine.get(format!("/services/{id_or_name}")).json().await {
+        Ok(service) => Ok(Some(service)),
+        Err(error) if has_status(&error, 404) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a service, and returns its id.
+pub(crate) async fn create_service(
+    engine: &Engine,
+    spec: &Value,
+    auth: Option<String>,
+) -> Result<String, EngineError> {
+    let mut ticks = ticks();
+    let mut tries = 0;
+    loop {
+        ticks.tick().await;
+        tries += 1;
+        let request = engine.post("/services/create").body(spec).registry_auth(auth.clone());
+        match request.json::<Created>().await {
+            Ok(created) => return Ok(created.id),
+            Err(error) if is_busy(&error) && tries < TRIES => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Changes a service that was read as `service`, unless somebody else changed its spec since.
+///
+/// The swarm raises a service's version also when it goes on with an update; then the request is
+/// made again with the new one.
+pub(crate) async fn update_service(
+    engine: &Engine,
+    service: &ObservedService,
+    spec: &Value,
+    auth: Option<String>,
+) -> Result<(), EngineError> {
+    let mut version = service.version;
+    let mut ticks = ticks();
+    let mut tries = 0;
+    loop {
+        ticks.tick().await;
+        tries += 1;
+        let request = engine
+            .post(format!("/services/{}/update", service.id))
+            .query("version", &version)
+            .registry_auth(auth.clone())
+            .body(spec);
+        let error = match request.done().await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        if tries >= TRIES {
+            return Err(error);
+        }
+        if is_out_of_sequence(&error) {
+            match read_service(engine, &service.id).await? {
+                Some(now) if now.raw == service.raw => version = now.version,
+                _ => {
+                    let message = "somebody else changed the service at the same time".to_owned();
+                    return Err(EngineError::Api { status: 409, message });
+                }
+            }
+        } else if !is_busy(&error) {
+            return Err(error);
+        }
+    }
+}
+
+/// The tasks of a service; none where there is no such service.
+pub(crate) async fn tasks_of(engine: &Engine, service: &str) -> Result<Vec<Task>, EngineError> {
+    match engine.get("/tasks").filter("service", service).json().await {
+        Err(error) if has_status(&error, 404) => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+/// Removes a service, and returns the ids of the tasks that it had.
+pub(crate) async fn remove_service(
+    engine: &Engine,
+    id: &str,
+) -> Result<BTreeSet<String>, EngineError> {
+    let tasks = tasks_of(engine, id).await?;
+    match engine.delete(format!("/services/{id}")).done().await {
+        Err(error) if !has_status(&error, 404) => Err(error),
+        _ => Ok(tasks.into_iter().map(|task| task.id).collect()),
+    }
+}
+
+/// Waits until tasks are gone; those that are not at `deadline` are returned.
+pub(crate) async fn wait_for_end(
+    engine: &Engine,
+    tasks: &BTreeSet<String>,
+    deadline: Instant,
+) -> Result<Vec<Task>, EngineError> {
+    let mut ticks = ticks();
+    loop {
+        if tasks.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Its service is gone, and so is the way to ask for its tasks.
+        let request = tasks.iter().fold(engine.get("/tasks"), |it, id| it.filter("id", id));
+        let left: Vec<Task> = request.json().await?;
+        if left.is_empty() || Instant::now() >= deadline {
+            return Ok(left);
+        }
+        ticks.tick().await;
+    }
+}
+
+/// Makes a network, or takes the one of this name that somebody made just now.
+pub(crate) async fn create_network(
+    engine: &Engine,
+    spec: &Value,
+    name: &str,
+) -> Result<String, EngineError> {
+    let mut body = spec.clone();
+    body["CheckDuplicate"] = json!(true);
+    let created = engine.post("/networks/create").body(&body).json::<Created>().await;
+    match created {
+        Ok(created) => Ok(created.id),
+        Err(error @ EngineError::Api { .. }) => {
+            let found: Vec<ObservedNetwork> =
+                engine.get("/networks").filter("name", name).json().await?;
+            let same = |network: &&ObservedNetwork| {
+                network.name == name
+                    && network.scope == "swarm"
+                    && json!(network.labels) == spec["Labels"]
+            };
+            found.iter().find(same).map(|network| network.id.clone()).ok_or(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a config or a secret, or takes the one of this name that somebody made just now: what they
+/// hold is in their names.
+pub(crate) async fn create_file(
+    engine: &Engine,
+    path: &str,
+    spec: &Value,
+) -> Result<String, EngineError> {
+    let created = engine.post(format!("{path}/create")).body(spec).json::<Created>().await;
+    match created {
+        Ok(created) => Ok(created.id),
+        Err(error) if has_status(&error, 409) => {
+            let name = spec["Name"].as_str().unwrap_or_default();
+            let found: Vec<ObservedFile> = engine.get(path).filter("name", name).json().await?;
+            let same = found.iter().find(|file| file.name == name);
+            same.map(|file| file.id.clone()).ok_or(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes a network, a config or a secret; one that is not there is fine. A network is tried until
+/// `deadline`, since endpoints of tasks that ended go a little later.
+pub(crate) async fn remove_object(
+    engine: &Engine,
+    kind: ObjectKind,
+    id: &str,
+    deadline: Instant,
+) -> Result<(), EngineError> {
+    let mut ticks = ticks();
+    loop {
+        ticks.tick().await;
+        match engine.delete(format!("{}/{id}", path_of(kind))).done().await {
+            Err(error) if has_status(&error, 404) => return Ok(()),
+            Err(error @ EngineError::Api { .. })
+                if (kind == ObjectKind::Network && is_in_use(&error) || is_busy(&error))
+                    && Instant::now() < deadline => {}
+            other => return other,
+        }
+    }
+}
+
+/// Whether something is still used.
+pub(crate) fn is_in_use(error: &EngineError) -> bool {
+    let EngineError::Api { message, .. } = error else { return false };
+    ["in use", "active endpoints", "is being used"].iter().any(|mark| message.contains(mark))
+}
+
+pub(crate) fn path_of(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::Network => "/networks",
+        ObjectKind::Config => "/configs",
+        ObjectKind::Secret => "/secrets",
+        ObjectKind::Service => "/services",
+        ObjectKind::Volume => "/volumes",
+    }
+}
+
+/// A network as it was, to make it again.
+pub(crate) fn network_spec(network: &ObservedNetwork) -> Value {
+    let spec = NetworkSpec {
+        name: network.name.clone(),
+        driver: network.driver.clone(),
+        options: BTreeMap::clone(&network.options),
+        labels: network.labels.clone(),
+        internal: network.internal,
+        attachable: network.attachable,
+        ipam: serde_json::from_value(network.ipam.clone()).ok(),
+    };
+    // A spec has only texts as keys, and so always becomes JSON.
+    let mut value = serde_json::to_value(spec).unwrap_or_default();
+    if let Some(options) = value["Options"].as_object_mut() {
+        // The engine gives out a number of its own.
+        options.remove("com.docker.network.driver.overlay.vxlanid_list");
+    }
+    value
+}
