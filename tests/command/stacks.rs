@@ -49,14 +49,15 @@ services:
     environment:
       AILTIRE_APPNAME: Shop
       AILTIRE_ENV: dev
-      AILTIRE_PARENT: ""
-      AILTIRE_PARENTHOST: ""
-      AILTIRE_PARENT_NETWORK: ""
+      AILTIRE_PARENT: Shop-dev
+      AILTIRE_PARENTHOST: admin
+      AILTIRE_PARENT_NETWORK: Shop_Shop-dev_family
       AILTIRE_SERVICENAME: cart
-      AILTIRE_STACKNAME: Shop-dev
+      AILTIRE_STACKNAME: "{{.Service.Name}}-{{.Task.Slot}}"
       LEVEL: debug
     networks:
       default: {}
+    x-ailtire-stack: true
   web:
     image: r.example/t/shop-web:latest
     environment:
@@ -113,7 +114,7 @@ exit 2
 -- stderr
 error[nothing-selected]: there is no package `Crat`
  |
- = help: did you mean `Cart` or `cart`?
+ = help: did you mean `Cart`?
 
 
 "#]]);

@@ -404,7 +404,8 @@ fn stacks_that_multiply_end_somewhere() {
         let next = names.get(index + 1).map(|next| next.rsplit('/').next().unwrap());
         let services = next.map_or("s0: { image: 'nginx' },".to_owned(), |next| {
             let next = next.to_lowercase();
-            (0..4).map(|number| format!("s{number}: {{ image: '{next}' }},")).collect()
+            let service = |number| format!("s{number}: {{ image: '{next}' }},");
+            (0..4).map(service).collect::<Vec<_>>().concat()
         });
         app.package(directory, "", &services);
     }
