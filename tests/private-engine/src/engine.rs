@@ -210,8 +210,9 @@ impl Launch {
         command.arg("--data-root").arg(layout.data());
         command.arg("--exec-root").arg(&exec_root);
         command.arg("--pidfile").arg(exec_root.join("docker.pid"));
-        // What else is in its network is ours.
-        command.arg("--insecure-registry").arg(connection.network.subnet());
+        if let Some(registry) = &connection.registry {
+            command.arg("--insecure-registry").arg(registry);
+        }
         // The machine's name servers are out of reach, and every unknown name would take as long as
         // it takes to give them up. Here nothing listens, which is known at once.
         command.arg("--dns").arg(connection.address.to_string());

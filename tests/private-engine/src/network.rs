@@ -24,7 +24,6 @@ pub(crate) struct Network {
 /// How one engine is connected.
 #[derive(Debug, Clone)]
 pub(crate) struct Connection {
-    pub(crate) network: Network,
     /// The namespace that the engine's device leads to, as a file of `/proc`.
     pub(crate) outside: PathBuf,
     /// The device's name there.
@@ -32,6 +31,8 @@ pub(crate) struct Connection {
     /// What the shell does there to connect the device `$1`.
     pub(crate) plug: String,
     pub(crate) address: Ipv4Addr,
+    /// The registry of the network, which has no certificate. BuildKit wants it named.
+    pub(crate) registry: Option<String>,
 }
 
 impl Network {
@@ -52,19 +53,14 @@ impl Network {
         machine_address(self.address(0))
     }
 
-    /// The network as engines are told about it.
-    pub(crate) fn subnet(&self) -> String {
-        format!("{}/24", self.address(0))
-    }
-
     /// An engine that nothing else is connected to but this machine.
-    pub(crate) fn direct(self) -> Connection {
+    pub(crate) fn direct(&self) -> Connection {
         Connection {
             outside: "/proc/self/ns/net".into(),
             device: self.device.clone(),
             plug: format!("ip addr add {}/24 dev \"$1\" && ip link set \"$1\" up", self.machine()),
             address: self.address(ENGINE),
-            network: self,
+            registry: None,
         }
     }
 }
