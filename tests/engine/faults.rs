@@ -137,11 +137,11 @@ fn an_interrupt_does_not_wait_for_files_to_be_read() {
 #[test]
 fn an_interrupt_does_not_wait_for_a_registry() {
     // It takes calls and never answers.
-    let registry = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = registry.local_addr().unwrap().port();
+    let registry = std::net::TcpListener::bind((machine_address(), 0)).unwrap();
+    let address = registry.local_addr().unwrap();
     let application = TestApplication::new(&[
         ("deploy/build.js", "module.exports = { a: { dir: 'a' } };"),
-        ("deploy/a/Dockerfile", &format!("FROM 127.0.0.1:{port}/base:1\n")),
+        ("deploy/a/Dockerfile", &format!("FROM {address}/base:1\n")),
     ]);
     interrupted(&application, &["--pull"], |_, all| all.contains("pulling"));
 }

@@ -7,7 +7,7 @@ use ailtire::{Access, EndpointOptions, OpenOptions};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{build, check, clean, completions, context, graph, plan, why};
+use crate::commands::{build, check, clean, completions, compose, context, graph, plan, why};
 use crate::error::Failure;
 use crate::exit;
 use crate::printer::{Color, Verbosity};
@@ -40,6 +40,7 @@ pub(crate) enum Command {
     Graph(graph::GraphArguments),
     Context(context::ContextArguments),
     Check(check::CheckArguments),
+    Compose(compose::ComposeArguments),
     Clean(clean::CleanArguments),
     Completions(completions::CompletionsArguments),
 }
@@ -52,7 +53,8 @@ pub(crate) struct GlobalArguments {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) app: Option<PathBuf>,
 
-    /// Environment to read the definitions for, or a build argument for every image (repeatable)
+    /// Environment to read the definitions for, or a variable: a build argument for every image,
+    /// and replaced in the designs of stacks (repeatable)
     #[arg(long, global = true, value_name = "NAME|KEY=VALUE")]
     pub(crate) env: Vec<String>,
 
@@ -232,7 +234,7 @@ mod tests {
         assert_eq!(error.kind(), clap::error::ErrorKind::DisplayVersion);
         let error = parse("ailtire-build -V").unwrap_err();
         assert_eq!(error.kind(), clap::error::ErrorKind::DisplayVersion);
-        for command in ["build", "plan", "why web", "graph", "context web"] {
+        for command in ["build", "plan", "why web", "graph", "context web", "compose"] {
             let parsed = parse(&format!("ailtire-build {command} --version 1.2"));
             assert!(parsed.is_ok(), "{command}: {}", parsed.unwrap_err());
         }

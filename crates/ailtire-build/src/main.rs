@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 }
 
 fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Result<u8, Failure> {
-    use commands::{build, check, clean, completions, context, graph, plan, why};
+    use commands::{build, check, clean, completions, compose, context, graph, plan, why};
     match command {
         Command::Build(arguments) => block_on(build::run(global, arguments, printer)),
         Command::Plan(arguments) => plan::run(global, &arguments, printer),
@@ -45,6 +45,7 @@ fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Re
         Command::Graph(arguments) => graph::run(global, &arguments, printer),
         Command::Context(arguments) => context::run(global, &arguments, printer),
         Command::Check(arguments) => check::run(global, &arguments, printer),
+        Command::Compose(arguments) => compose::run(global, &arguments, printer),
         Command::Clean(arguments) => block_on(clean::run(global, arguments, printer)),
         Command::Completions(arguments) => completions::run(&arguments, printer),
     }

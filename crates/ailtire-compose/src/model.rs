@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ailtire_events::Location;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
+
+use crate::written::{optional_duration, optional_text};
 
 /// A stack: its services and what they share.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -114,8 +116,8 @@ pub struct Service {
     pub logging: Option<Logging>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential_spec: Option<CredentialSpec>,
-    /// By the service it depends on.
-    #[serde(skip_serializing)]
+    /// By the service it depends on. Docker's client takes a list only, which has no conditions.
+    #[serde(rename = "x-ailtire-depends-on", skip_serializing_if = "BTreeMap::is_empty")]
     pub depends_on: BTreeMap<String, Dependency>,
     /// Networks by name; `None` of the compose file (no key at all) is `default`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -131,7 +133,7 @@ pub struct Service {
     #[serde(skip_serializing_if = "Deploy::is_default")]
     pub deploy: Deploy,
     /// Whether `services.js` gives it `type: 'stack'`: it runs another package's stack image.
-    #[serde(skip_serializing)]
+    #[serde(rename = "x-ailtire-stack", skip_serializing_if = "std::ops::Not::not")]
     pub is_stack: bool,
     /// Where the service stands.
     #[serde(skip_serializing)]
@@ -142,7 +144,7 @@ pub struct Service {
 }
 
 /// What has to be true of a service before one that depends on it starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
     /// It runs; where it has a health check, it is healthy (format, section 8).
@@ -154,13 +156,14 @@ pub enum Condition {
 }
 
 /// An entry of `depends_on`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Dependency {
     /// What is waited for.
     pub condition: Condition,
     /// Whether it is an error if the service is not there.
     pub required: bool,
     /// Where it stands.
+    #[serde(skip_serializing)]
     pub location: Location,
 }
 
@@ -374,7 +377,7 @@ pub struct Resource {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpus: Option<String>,
     /// Bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_text")]
     pub memory: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pids: Option<i64>,
@@ -532,13 +535,4 @@ impl std::fmt::Debug for FileObject {
         debug.field("file", &self.file).field("bytes", &self.data.as_ref().map(Vec::len));
         debug.finish_non_exhaustive()
     }
-}
-
-#[expect(clippy::ref_option, reason = "serde's signature")]
-fn optional_duration<S: Serializer>(
-    duration: &Option<Duration>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let _ = duration;
-    serializer.serialize_none()
 }

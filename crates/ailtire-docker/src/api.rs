@@ -24,7 +24,7 @@ pub struct ApiRequest<'engine> {
     engine: &'engine Engine,
     method: Method,
     path: String,
-    query: form_urlencoded::Serializer<'static, String>,
+    query: Vec<(String, String)>,
     filters: BTreeMap<String, Vec<String>>,
     body: Option<Result<Vec<u8>, String>>,
     registry_auth: Option<String>,
@@ -58,7 +58,7 @@ impl<'engine> ApiRequest<'engine> {
             engine,
             method,
             path,
-            query: form_urlencoded::Serializer::new(String::new()),
+            query: Vec::new(),
             filters: BTreeMap::new(),
             body: None,
             registry_auth: None,
@@ -71,7 +71,7 @@ impl<'engine> ApiRequest<'engine> {
 
     /// Adds a query parameter.
     pub fn query(mut self, name: &str, value: &(impl ToString + ?Sized)) -> Self {
-        self.query.append_pair(name, &value.to_string());
+        self.query.push((name.to_owned(), value.to_string()));
         self
     }
 
@@ -138,10 +138,11 @@ impl<'engine> ApiRequest<'engine> {
         if !self.filters.is_empty() {
             let filters = serde_json::to_string(&self.filters);
             let filters = filters.map_err(|error| protocol(error.to_string()))?;
-            self.query.append_pair("filters", &filters);
+            self.query.push(("filters".to_owned(), filters));
         }
         let (major, minor) = self.engine.api_version();
-        let query = self.query.finish();
+        let query =
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.query).finish();
         let mark = if query.is_empty() { "" } else { "?" };
         let uri = format!("http://docker/v{major}.{minor}{}{mark}{query}", self.path);
         let mut request = Request::builder().method(self.method).uri(uri);

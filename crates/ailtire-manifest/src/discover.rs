@@ -40,13 +40,16 @@ pub(crate) struct Found {
     pub(crate) deploy_directory: Option<String>,
     /// Its `build.js`.
     pub(crate) build_file: Option<String>,
+    /// Its `deploy.js`, where stacks are asked for.
+    pub(crate) deploy_file: Option<String>,
     /// Index of the package that holds it.
     pub(crate) parent: Option<usize>,
 }
 
-/// All packages of the application, parents first, and what is odd about them.
-pub(crate) fn discover(tree: &Tree) -> (Vec<Found>, Vec<Diagnostic>) {
-    let mut search = Search { tree, packages: Vec::new(), diagnostics: Vec::new() };
+/// All packages of the application, parents first, and what is odd about them; with `deployments`
+/// also where their stacks are defined.
+pub(crate) fn discover(tree: &Tree, deployments: bool) -> (Vec<Found>, Vec<Diagnostic>) {
+    let mut search = Search { tree, deployments, packages: Vec::new(), diagnostics: Vec::new() };
     if let Some(top) = search.top() {
         search.below(top);
     }
@@ -55,6 +58,7 @@ pub(crate) fn discover(tree: &Tree) -> (Vec<Found>, Vec<Diagnostic>) {
 
 struct Search<'tree> {
     tree: &'tree Tree,
+    deployments: bool,
     packages: Vec<Found>,
     diagnostics: Vec<Diagnostic>,
 }
@@ -138,18 +142,27 @@ impl<'tree> Search<'tree> {
         deploy_directory: Option<String>,
         parent: Option<usize>,
     ) {
-        let build_file = deploy_directory.as_deref().and_then(|deploy| {
-            let deploy = self.tree.directory(deploy)?;
-            let listing = self.list(deploy)?;
-            self.file_in(deploy, listing, "build.js")
-        });
+        let build_file = self.strategy_file(deploy_directory.as_deref(), "build.js");
+        let deploy_file = if self.deployments {
+            self.strategy_file(deploy_directory.as_deref(), "deploy.js")
+        } else {
+            None
+        };
         self.packages.push(Found {
             directory: directory.to_owned(),
             index_file,
             deploy_directory,
             build_file,
+            deploy_file,
             parent,
         });
+    }
+
+    /// The file `name` of a deployment strategy, where it has one.
+    fn strategy_file(&mut self, deploy: Option<&str>, name: &str) -> Option<String> {
+        let deploy = self.tree.directory(deploy?)?;
+        let listing = self.list(deploy)?;
+        self.file_in(deploy, listing, name)
     }
 
     fn index_of(&mut self, directory: &Directory, listing: &Listing) -> Option<String> {

@@ -175,10 +175,18 @@ impl<'outcome> Fields<'outcome> {
 
     /// Warns about every field that is not among `known`.
     pub(crate) fn warn_about_unknown(&self, known: &[&str], diagnostics: &mut Vec<Diagnostic>) {
-        for (key, _) in self.entries() {
-            if known.contains(&key.as_str()) {
-                continue;
-            }
+        let keys = self.entries().iter().map(|(key, _)| key.as_str());
+        self.warn_about_unknown_of(keys, known, diagnostics);
+    }
+
+    /// Warns about every one of `keys` that is not among `known`.
+    pub(crate) fn warn_about_unknown_of<'key>(
+        &self,
+        keys: impl Iterator<Item = &'key str>,
+        known: &[&str],
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
+        for key in keys.filter(|key| !known.contains(key)) {
             let mut diagnostic = Diagnostic::warning(
                 "unknown-field",
                 format!("`{}` is not a known field, and is ignored", self.path_of(key)),

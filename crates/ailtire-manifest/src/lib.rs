@@ -1,7 +1,8 @@
-//! The definitions of an ailtire application: packages and images.
+//! The definitions of an ailtire application: packages, images and stacks.
 //!
 //! [`load`] finds the packages of an application, evaluates each `index.js` and `build.js` in a
-//! sandbox, and reads what they export. It never fails as a whole: what is wrong is reported as
+//! sandbox, and reads what they export; where stacks are asked for, each `deploy.js` and the
+//! `services.js` that it names as well. It never fails as a whole: what is wrong is reported as
 //! diagnostics, and everything else is there.
 //!
 //! # The sandbox
@@ -26,6 +27,7 @@
 //! secret is never kept, because its result may hold the value.
 
 mod cache;
+mod deployment;
 mod discover;
 mod fields;
 mod image;
@@ -35,6 +37,7 @@ mod lookup;
 mod model;
 mod options;
 mod packages;
+mod place;
 pub mod reference;
 mod resolve;
 mod root;
@@ -43,7 +46,7 @@ mod secret;
 mod value;
 
 pub use cache::{CacheError, EvaluationCache};
-pub use load::{Loaded, load};
+pub use load::{Loaded, fill_excerpts, load};
 pub use lookup::{LookupError, did_you_mean, nearest, resolve_package};
 pub use model::{
     Application, Deployment, DesignSource, ImageDefinition, Modes, Orchestrator, Package,

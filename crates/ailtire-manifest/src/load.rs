@@ -1,4 +1,4 @@
-//! Reads an application: packages, then images.
+//! Reads an application: packages, then images, then stacks.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
@@ -8,11 +8,12 @@ use ailtire_tree::Tree;
 use rayon::prelude::*;
 
 use crate::cache::{EvaluationCache, Outcome};
+use crate::deployment;
 use crate::discover::{Found, discover};
 use crate::fields::quoted_list;
 use crate::image::{Findings, Naming, Reader, report_duplicates};
 use crate::lookup::{did_you_mean, nearest};
-use crate::model::Application;
+use crate::model::{Application, Package};
 use crate::options::{DEFAULT_ENVIRONMENT, LoadOptions};
 use crate::packages::{describe, link};
 use crate::script::Evaluator;
@@ -25,14 +26,14 @@ pub struct Loaded {
     pub application: Application,
     /// Notes, warnings and errors, by package.
     pub diagnostics: Vec<Diagnostic>,
-    /// Every environment that the `contexts` of some image name.
+    /// Every environment that an image names, and, where stacks are read, that a stack names.
     pub environments: BTreeSet<String>,
 }
 
 /// Reads the application in `tree`. Every definition that is broken is reported; what does not
 /// depend on it is there all the same.
 pub fn load(tree: &Tree, options: &LoadOptions, cache: &EvaluationCache) -> Loaded {
-    let (found, mut diagnostics) = discover(tree);
+    let (found, mut diagnostics) = discover(tree, options.deployments);
     let evaluator = Evaluator::new(tree, options, cache);
     let mut evaluated: Vec<Evaluated> =
         found.par_iter().map(|found| Evaluated::new(&evaluator, found)).collect();
@@ -42,7 +43,7 @@ pub fn load(tree: &Tree, options: &LoadOptions, cache: &EvaluationCache) -> Load
         take_diagnostics(evaluated.index.as_mut(), &mut diagnostics);
         described.push(describe(tree, found, evaluated.index.as_ref(), &mut diagnostics));
     }
-    let packages = link(described, &mut diagnostics);
+    let mut packages = link(described, &mut diagnostics);
     let name = packages.first().map_or(String::new(), |top| top.key.clone());
     let naming = Naming::new(&name, options, &mut diagnostics);
     let names = OnceCell::new();
@@ -54,9 +55,16 @@ pub fn load(tree: &Tree, options: &LoadOptions, cache: &EvaluationCache) -> Load
             reader.read(index, path, outcome, &mut findings);
         }
     }
-    let Findings { images, mut diagnostics, environments } = findings;
+    let Findings { images, mut diagnostics, mut environments } = findings;
     report_duplicates(&images, &mut diagnostics);
-    diagnostics.extend(unknown_environment(&options.environment, &environments));
+    let stacks = deployment::Reader { tree, options, evaluator: &evaluator, naming: &naming };
+    for (package, read) in read_stacks(&stacks, &found, &packages) {
+        packages[package].deployment = read.deployment;
+        diagnostics.extend(read.diagnostics);
+        environments.extend(read.environments);
+    }
+    deployment::report_duplicates(&packages, &images, &mut diagnostics);
+    diagnostics.extend(unknown_environment(options, &environments));
     fill_excerpts(tree, &mut diagnostics);
     let application = Application {
         instance: options.name.clone().unwrap_or_else(|| name.clone()),
@@ -81,6 +89,21 @@ impl Evaluated {
         let evaluate = |path: &Option<String>| path.as_deref().map(|path| evaluator.evaluate(path));
         Self { index: evaluate(&found.index_file), build: evaluate(&found.build_file) }
     }
+}
+
+/// What every `deploy.js` says, by package.
+fn read_stacks(
+    reader: &deployment::Reader<'_>,
+    found: &[Found],
+    packages: &[Package],
+) -> Vec<(usize, deployment::Findings)> {
+    let indices: Vec<usize> =
+        (0..found.len()).filter(|&index| found[index].deploy_file.is_some()).collect();
+    let read = indices.par_iter().filter_map(|&index| {
+        let path = found[index].deploy_file.as_deref()?;
+        Some((index, reader.read(&packages[index], path)))
+    });
+    read.collect()
 }
 
 fn take_diagnostics(outcome: Option<&mut Outcome>, diagnostics: &mut Vec<Diagnostic>) {
@@ -115,21 +138,27 @@ fn version(
     }
 }
 
-/// An environment that no image knows, where others are known, is likely misspelt.
-fn unknown_environment(chosen: &str, known: &BTreeSet<String>) -> Option<Diagnostic> {
+/// An environment that nothing knows, where others are known, is likely misspelt.
+fn unknown_environment(options: &LoadOptions, known: &BTreeSet<String>) -> Option<Diagnostic> {
+    let chosen = options.environment.as_str();
     if chosen == DEFAULT_ENVIRONMENT || known.is_empty() || known.contains(chosen) {
         return None;
     }
     let names: Vec<&str> = known.iter().map(String::as_str).collect();
-    let message = format!("no image has a context for the environment `{chosen}`");
+    let (one, all) = if options.deployments {
+        ("image or stack", "images and stacks")
+    } else {
+        ("image", "images")
+    };
+    let message = format!("no {one} has a context for the environment `{chosen}`");
     let mut diagnostic = Diagnostic::warning("unknown-environment", message);
     diagnostic.help = did_you_mean(&nearest(chosen, names.iter().copied()))
-        .or_else(|| Some(format!("the images name {}", quoted_list(&names))));
+        .or_else(|| Some(format!("the {all} name {}", quoted_list(&names))));
     Some(diagnostic)
 }
 
-/// Adds the text of the line to every place that is shown. Only what is shown is read.
-fn fill_excerpts(tree: &Tree, diagnostics: &mut [Diagnostic]) {
+/// Adds the text of the line to every place that has none yet. Only what is shown is read.
+pub fn fill_excerpts(tree: &Tree, diagnostics: &mut [Diagnostic]) {
     let mut texts: HashMap<String, Option<String>> = HashMap::new();
     let places = diagnostics.iter_mut().flat_map(|diagnostic| {
         let related = diagnostic.related.iter_mut().map(|related| &mut related.location);

@@ -20,7 +20,7 @@ pub struct Identity {
 }
 
 /// Everything that is to run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Desired {
     /// Whose deployment it is.
     pub identity: Identity,
@@ -31,7 +31,7 @@ pub struct Desired {
 }
 
 /// One stack.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DesiredStack {
     /// The instance, which the engine's objects carry as `com.docker.stack.namespace`.
     pub namespace: String,
@@ -56,7 +56,7 @@ pub struct DesiredStack {
 }
 
 /// Something that a stack uses and does not make.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct External {
     /// Its name in the engine.
     pub name: String,
@@ -65,7 +65,7 @@ pub struct External {
 }
 
 /// One service.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DesiredService {
     /// Its short name.
     pub name: String,
@@ -83,7 +83,7 @@ pub struct DesiredService {
 }
 
 /// A service that another one waits for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Prerequisite {
     /// Index of its stack in [`Desired::stacks`].
     pub stack: usize,
@@ -105,11 +105,13 @@ pub mod label {
     pub const ENVIRONMENT: &str = "org.ailtire.environment";
     /// Full path of the stack.
     pub const STACK_PATH: &str = "org.ailtire.stack.path";
-    /// Canonical digest of what the object was made from.
+    /// Short name of a service, as the design has it.
+    pub const SERVICE: &str = "org.ailtire.service";
+    /// Canonical digest of what the object was made from ([`crate::spec::ServiceSpec::digest`]).
     pub const DIGEST: &str = "org.ailtire.spec.digest";
-    /// Fingerprint of a service's image.
+    /// Fingerprint of a service's image when the service last changed.
     pub const FINGERPRINT: &str = "org.ailtire.image.fingerprint";
-    /// Version of the application.
+    /// Version of the application when the service last changed.
     pub const VERSION: &str = "org.ailtire.version";
 }
 

@@ -6,19 +6,30 @@
 mod apply;
 mod calls;
 mod converge;
+mod convert;
 mod desired;
+mod digest;
 mod fields;
+mod history;
+mod lock;
+pub mod logs;
+mod names;
 mod observe;
 mod order;
 mod plan;
 pub mod spec;
+pub mod status;
 mod undo;
 
 pub use apply::{
     ApplyError, ApplyOptions, OnFailure, Outcome, RollbackReport, ServiceEnd, ServiceOutcome, apply,
 };
 pub use converge::{ContainerStatus, Task, TaskStatus, WaitOptions};
+pub use convert::{StackToConvert, convert};
 pub use desired::*;
+pub use history::{Deed, Entry, History, HistoryError, KEPT};
+pub use lock::DeploymentLock;
+pub use names::{FILE_NAME_LIMIT, NETWORK_NAME_LIMIT, SERVICE_NAME_LIMIT, shorten};
 pub use observe::{
     Observed, ObservedFile, ObservedNetwork, ObservedService, ServiceStatus, UpdateStatus, observe,
     observe_all,

@@ -59,7 +59,7 @@ pub struct Application {
     pub(crate) definitions: Arc<Definitions>,
     pub(crate) state: StateDirectory,
     pub(crate) lock: Option<Arc<Lock>>,
-    load_options: LoadOptions,
+    pub(crate) load_options: LoadOptions,
     /// Whether the environment was chosen, or is the one that is taken where none is.
     pub(crate) environment_is_chosen: bool,
     access: Access,

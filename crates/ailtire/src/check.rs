@@ -1,17 +1,17 @@
 //! Every diagnostic of an application, for every environment.
 
-use std::collections::BTreeSet;
-
 use ailtire_events::Diagnostic;
 use rayon::prelude::*;
 
 use crate::Application;
+use crate::findings::Findings;
 
-/// Code of the finding that an image has no context for the environment.
+/// Code of the finding that an image or a stack has no context for the environment.
 const NO_CONTEXT: &str = "no-context";
 
 /// Looks at everything that can be looked at without an engine, for the chosen environment and
-/// every other one that a definition names; each finding once, errors first.
+/// every other one that a definition names; each finding once, errors first. Stacks are looked at
+/// where the application was opened with them ([`crate::OpenOptions::deployments`]).
 pub fn check(application: &Application) -> Vec<Diagnostic> {
     let mut found = Findings::default();
     found.extend(told_by(application));
@@ -28,15 +28,15 @@ pub fn check(application: &Application) -> Vec<Diagnostic> {
     found.list
 }
 
-/// What reading the definitions of one environment found. That an image is not made for an
-/// environment is a mistake only where somebody chose that environment.
+/// What reading the definitions of one environment found. That an image or a stack is not made for
+/// an environment is a mistake only where somebody chose that environment.
 fn told_by(application: &Application) -> impl Iterator<Item = Diagnostic> + '_ {
     let chosen = application.environment_is_chosen;
     let told = application.diagnostics().iter();
     told.filter(move |diagnostic| chosen || diagnostic.code != NO_CONTEXT).cloned()
 }
 
-/// What Dockerfiles, contexts and edges of one environment come to.
+/// What Dockerfiles, contexts, edges and stacks of one environment come to.
 fn look_at(application: &Application) -> Vec<Diagnostic> {
     let definitions = &application.definitions;
     let graph = application.graph();
@@ -57,21 +57,6 @@ fn look_at(application: &Application) -> Vec<Diagnostic> {
         })
         .collect();
     found.extend(graph.in_order(&all, definitions).err().into_iter().flatten());
+    found.extend(application.check_stacks());
     found
-}
-
-#[derive(Default)]
-struct Findings {
-    list: Vec<Diagnostic>,
-    seen: BTreeSet<String>,
-}
-
-impl Findings {
-    fn extend(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
-        for diagnostic in diagnostics {
-            if self.seen.insert(format!("{diagnostic:?}")) {
-                self.list.push(diagnostic);
-            }
-        }
-    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ailtire_events::Diagnostic;
-use ailtire_manifest::{LookupError, did_you_mean, nearest, resolve_package};
+use ailtire_manifest::{LookupError, Package, did_you_mean, nearest, resolve_package};
 use globset::GlobBuilder;
 
 use crate::Application;
@@ -70,6 +70,45 @@ impl Application {
             }
             Err(_) if !images.is_empty() => Ok(images),
             Err(error) => Err(Box::new(self.unknown(selector, &error))),
+        }
+    }
+
+    /// The package that `selector` names: by its directory, from `working_directory` or from the
+    /// root, by any of its names, or by that of its stack.
+    ///
+    /// # Errors
+    ///
+    /// A diagnostic where it names none, or more than one.
+    pub fn select_package(
+        &self,
+        selector: &str,
+        working_directory: &Path,
+    ) -> Result<usize, Box<Diagnostic>> {
+        let packages = &self.definitions.packages;
+        if let Some(package) = self.package_at(selector, working_directory) {
+            return Ok(package);
+        }
+        let error = match resolve_package(packages, selector) {
+            Ok(package) => return Ok(package),
+            Err(error) => error,
+        };
+        let stack_name = |package: &Package| {
+            package.deployment.as_ref().is_some_and(|deployment| {
+                deployment.name == selector || deployment.references.iter().any(|r| r == selector)
+            })
+        };
+        match (&error, packages.iter().position(stack_name)) {
+            (LookupError::Unknown { .. }, Some(package)) => Ok(package),
+            (LookupError::Unknown { near, .. }, None) => {
+                let names = packages.iter().filter_map(|package| package.deployment.as_ref());
+                let names = names.map(|deployment| deployment.name.as_str());
+                let near = nearest(selector, names.chain(near.iter().map(String::as_str)));
+                let mut diagnostic = Diagnostic::error("nothing-selected", error.to_string());
+                diagnostic.help = did_you_mean(&near)
+                    .or_else(|| Some("`ailtire-build graph` lists packages and images".to_owned()));
+                Err(Box::new(diagnostic))
+            }
+            (LookupError::Ambiguous { .. }, _) => Err(Box::new(self.unknown(selector, &error))),
         }
     }
 

@@ -1,7 +1,9 @@
 //! Starting an engine, knowing when it answers, and stopping it.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
+use std::net::Ipv4Addr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
@@ -16,7 +18,8 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use crate::debian::{self, Program};
 use crate::error::{Error, Tried};
 use crate::folder::{Layout, remove_folder};
-use crate::{Client, bridge};
+use crate::network::{Connection, Network};
+use crate::{Client, network};
 
 /// How long an engine may take to answer. A machine that is busy with other things needs a while.
 const START_DEADLINE: Duration = Duration::from_mins(1);
@@ -27,12 +30,18 @@ const STOP_DEADLINE: Duration = Duration::from_secs(30);
 /// How often a start that nothing is heard of looks whether the engine has ended.
 const LOOK: Duration = Duration::from_millis(100);
 
-const PROGRAMS: [Program; 5] = [
+/// What runs an engine, and what removes all that it leaves.
+const SUPERVISOR: &str = concat!(include_str!("supervisor.sh"), include_str!("clean.sh"));
+
+/// What removes all that a killed engine leaves.
+const CLEANER: &str = concat!("device=$1 run=$2 data= outside=$3\n", include_str!("clean.sh"));
+
+pub(crate) const PROGRAMS: [Program; 6] = [
     Program { name: "dockerd", package: "docker.io" },
-    // The engine refuses to start without it, even when told to leave the firewall alone.
     Program { name: "iptables", package: "iptables" },
     Program { name: "ip", package: "iproute2" },
     Program { name: "unshare", package: "util-linux" },
+    Program { name: "nsenter", package: "util-linux" },
     Program { name: "mount", package: "mount" },
 ];
 
@@ -43,6 +52,10 @@ pub struct Launch {
     keep_data: bool,
     detached: bool,
     arguments: Vec<String>,
+    /// Absent: this machine's.
+    host_name: Option<String>,
+    /// Absent until it is chosen.
+    connection: Option<Connection>,
 }
 
 /// A running engine; dropping it stops it.
@@ -50,6 +63,7 @@ pub struct Launch {
 pub struct PrivateEngine {
     layout: Layout,
     host: String,
+    connection: Connection,
     keep_data: bool,
     /// Holds the lifeline as its standard input, which ends, whatever the cause, with this process.
     supervisor: Child,
@@ -58,7 +72,40 @@ pub struct PrivateEngine {
 impl Launch {
     /// An engine in `folder` that starts empty and ends with its [`PrivateEngine`].
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), keep_data: false, detached: false, arguments: Vec::new() }
+        Self {
+            folder: folder.into(),
+            keep_data: false,
+            detached: false,
+            arguments: Vec::new(),
+            host_name: None,
+            connection: None,
+        }
+    }
+
+    /// The address that the engine will have: the one for its `--host=tcp://…`, and the one under
+    /// which this machine reaches the ports of what runs in it.
+    ///
+    /// # Errors
+    /// This machine does not say which networks it knows.
+    pub fn address(&mut self) -> Result<Ipv4Addr, Error> {
+        if let Some(connection) = &self.connection {
+            return Ok(connection.address);
+        }
+        debian::need_all(&PROGRAMS)?;
+        let connection = Network::choose(&Layout::new(&self.folder)?.folder)?.direct();
+        Ok(self.connection.insert(connection).address)
+    }
+
+    /// Connects the engine to something else than this machine alone.
+    pub(crate) fn connected(mut self, connection: Connection) -> Self {
+        self.connection = Some(connection);
+        self
+    }
+
+    /// Gives the engine a host name of its own.
+    pub(crate) fn host_name(mut self, name: String) -> Self {
+        self.host_name = Some(name);
+        self
     }
 
     /// Keeps images and build cache from one start to the next.
@@ -80,7 +127,7 @@ impl Launch {
     /// # Errors
     /// The programs that it takes are missing and can't be installed; this is not root; another
     /// engine runs in the folder; the engine ends or does not answer within a minute.
-    pub fn start(self) -> Result<PrivateEngine, Error> {
+    pub fn start(mut self) -> Result<PrivateEngine, Error> {
         if !rustix::process::geteuid().is_root() {
             return Err(Error::NotRoot);
         }
@@ -97,22 +144,20 @@ impl Launch {
         let ready =
             UnixDatagram::bind(&notify).tried(|| format!("binding {}", notify.display()))?;
         let lifeline = self.lifeline(&layout)?;
-        let bridge = bridge::create(&layout.folder)?;
-        let supervisor = match self
-            .command(&layout, &bridge, &notify)
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => Network::choose(&layout.folder)?.direct(),
+        };
+        let supervisor = self
+            .command(&layout, &connection, &notify)
             .stdin(lifeline)
             .stdout(log)
             .stderr(error_log)
             .spawn()
-        {
-            Ok(supervisor) => supervisor,
-            Err(error) => {
-                bridge::remove(&bridge);
-                return Err(error).tried(|| "running /bin/sh".into());
-            }
-        };
+            .tried(|| "running /bin/sh".into())?;
         let mut engine = PrivateEngine {
             host: format!("unix://{}", layout.socket().display()),
+            connection,
             keep_data: self.keep_data,
             supervisor,
             layout,
@@ -148,19 +193,26 @@ impl Launch {
             .tried(|| format!("creating {}", path.display()))
     }
 
-    fn command(&self, layout: &Layout, bridge: &str, notify: &Path) -> Command {
+    fn command(&self, layout: &Layout, connection: &Connection, notify: &Path) -> Command {
         let exec_root = layout.run.join("exec");
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", include_str!("supervisor.sh"), "supervisor", bridge]);
+        command.args(["-c", SUPERVISOR, "supervisor", &connection.device]);
         command.arg(&layout.run);
         command.arg(if self.keep_data { PathBuf::new() } else { layout.data() });
+        command.arg(&connection.outside).arg(&connection.plug);
+        command.arg(format!("{}/24", connection.address));
+        command.arg(self.host_name.as_deref().unwrap_or_default());
+        // Nobody misses what an orderly end would save, or waits for containers that end slowly.
+        command.arg(if self.keep_data { "TERM" } else { "KILL" });
         command.arg(debian::find("dockerd").unwrap_or_else(|| "dockerd".into()));
         command.arg("--host").arg(format!("unix://{}", layout.socket().display()));
         command.arg("--config-file").arg(layout.config());
         command.arg("--data-root").arg(layout.data());
         command.arg("--exec-root").arg(&exec_root);
         command.arg("--pidfile").arg(exec_root.join("docker.pid"));
-        command.args(["--bridge", bridge, "--iptables=false", "--ip-forward=false"]);
+        // What else is in its network is ours.
+        command.arg("--insecure-registry").arg(connection.network.subnet());
+        command.arg("--cgroup-parent").arg(format!("/{}", connection.device));
         // A process namespace of its own and systemd's driver don't agree about process ids.
         command.args(["--exec-opt", "native.cgroupdriver=cgroupfs"]);
         command.args(&self.arguments);
@@ -183,6 +235,12 @@ impl PrivateEngine {
     /// The engine's address, as `DOCKER_HOST` has it.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// The engine's address: ports that its containers and services publish are reached there,
+    /// and at no address of this machine.
+    pub fn address(&self) -> Ipv4Addr {
+        self.connection.address
     }
 
     /// A client of the engine.
@@ -209,7 +267,7 @@ impl PrivateEngine {
     }
 
     fn kill_and_clean(&self) -> Result<(), Error> {
-        kill(&self.layout, Pid::from_child(&self.supervisor))?;
+        kill(&self.layout, &self.connection.outside, Pid::from_child(&self.supervisor))?;
         if self.keep_data { Ok(()) } else { remove_folder(&self.layout.data()) }
     }
 
@@ -310,13 +368,13 @@ pub fn stop(folder: &Path) -> Result<bool, Error> {
         Err(_) => {}
     }
     if !wait_for_end(pid, STOP_DEADLINE) {
-        kill(&layout, pid)?;
+        kill(&layout, Path::new("/proc/self/ns/net"), pid)?;
     }
     Ok(true)
 }
 
 /// Ends an engine that does not stop, and does what its supervisor would have done at the end.
-fn kill(layout: &Layout, supervisor: Pid) -> Result<(), Error> {
+fn kill(layout: &Layout, outside: &Path, supervisor: Pid) -> Result<(), Error> {
     // The whole group, since the supervisor would go on waiting for the engine; the kernel then
     // kills what is in the namespace. A group that is gone already is what is wanted.
     let _ = rustix::process::kill_process_group(supervisor, Signal::KILL);
@@ -324,8 +382,10 @@ fn kill(layout: &Layout, supervisor: Pid) -> Result<(), Error> {
         return Err(Error::Stop { folder: layout.folder.clone() });
     }
     layout.wait_for_lock()?;
-    bridge::remove(&bridge::name(&layout.folder));
-    remove_folder(&layout.run)
+    let device = network::name(&layout.folder);
+    let arguments = [device.as_ref(), layout.run.as_os_str(), outside.as_os_str()];
+    let script = ["-c", CLEANER, "cleaner"].map(OsStr::new);
+    debian::output("/bin/sh", script.into_iter().chain(arguments)).map(drop)
 }
 
 /// Waits for the end of a process; false where it did not come in time.

@@ -69,6 +69,18 @@ pub enum Error {
         /// Method and path.
         request: String,
     },
+    /// The engine's answer is not what was asked for.
+    #[error("the engine's answer to `{request}` is not the JSON that it should be")]
+    NotJson {
+        /// Method and path.
+        request: String,
+    },
+    /// Something did not come about in time.
+    #[error("waited in vain for {what}")]
+    Late {
+        /// What was waited for.
+        what: String,
+    },
     /// A file, a socket or a pipe could not be used.
     #[error("{what}: {source}")]
     Io {

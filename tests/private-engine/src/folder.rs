@@ -31,7 +31,7 @@ impl Layout {
         let run = if folder.as_os_str().len() <= LONGEST_FOLDER {
             folder.join("run")
         } else {
-            Path::new("/run").join(crate::bridge::name(&folder))
+            Path::new("/run").join(crate::network::name(&folder))
         };
         Ok(Self { folder, run })
     }

@@ -1,9 +1,11 @@
-//! Plain HTTP over the engine's socket: enough to ping it and to hand it an image.
+//! Plain HTTP over the engine's socket, one connection a request.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::error::{Error, Tried};
 
@@ -54,7 +56,16 @@ impl Client {
     /// # Errors
     /// The engine can't be reached, or its answer is not HTTP. A status is never an error here.
     pub fn get(&self, path: &str) -> Result<Response, Error> {
-        self.request("GET", path, &mut io::empty(), 0)
+        self.request("GET", path, "", &mut io::empty(), 0)
+    }
+
+    /// Asks for `path` and takes the answer for JSON.
+    ///
+    /// # Errors
+    /// As [`Client::get`]; the engine refuses, or answers something else.
+    pub fn get_json(&self, path: &str) -> Result<Value, Error> {
+        let request = format!("GET {path}");
+        self.get(path)?.accepted(&request)?.json(&request)
     }
 
     /// Deletes what `path` names.
@@ -62,7 +73,7 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub fn delete(&self, path: &str) -> Result<Response, Error> {
-        self.request("DELETE", path, &mut io::empty(), 0)
+        self.request("DELETE", path, "", &mut io::empty(), 0)
     }
 
     /// Posts `length` bytes of `body` to `path`.
@@ -70,13 +81,37 @@ impl Client {
     /// # Errors
     /// As [`Client::get`]; and `body` can't be read.
     pub fn post(&self, path: &str, body: &mut dyn Read, length: u64) -> Result<Response, Error> {
-        self.request("POST", path, body, length)
+        self.request("POST", path, "Content-Type: application/x-tar\r\n", body, length)
+    }
+
+    /// Posts JSON to `path`; [`Value::Null`] stands for no body.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn post_json(&self, path: &str, body: &Value) -> Result<Response, Error> {
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        let header = "Content-Type: application/json\r\n";
+        self.request("POST", path, header, &mut text.as_bytes(), text.len() as u64)
+    }
+
+    /// Has the engine push `reference` to the registry in its name, with these credentials (as
+    /// the header `X-Registry-Auth` has them; `e30=`, an empty object, where it takes none).
+    ///
+    /// # Errors
+    /// As [`Client::get`]; the engine or the registry refuses.
+    pub fn push(&self, reference: &str, credentials: &str) -> Result<(), Error> {
+        let (name, tag) = reference.rsplit_once(':').unwrap_or((reference, "latest"));
+        let path = format!("/images/{name}/push?tag={tag}");
+        let header = format!("X-Registry-Auth: {credentials}\r\n");
+        let response = self.request("POST", &path, &header, &mut io::empty(), 0)?;
+        response.accepted(&format!("POST {path}")).map(drop)
     }
 
     fn request(
         &self,
         method: &str,
         path: &str,
+        headers: &str,
         body: &mut dyn Read,
         length: u64,
     ) -> Result<Response, Error> {
@@ -86,7 +121,7 @@ impl Client {
             .tried(|| format!("connecting to {}", self.socket.display()))?;
         let head = format!(
             "{request} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\
-             Content-Type: application/x-tar\r\nContent-Length: {length}\r\n\r\n"
+             {headers}Content-Length: {length}\r\n\r\n"
         );
         // An engine that refuses early closes its side; what it answered is still there to read.
         let sent = stream
@@ -102,6 +137,14 @@ impl Client {
 }
 
 impl Response {
+    /// The body as JSON; `request` is named in the error.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn json(&self, request: &str) -> Result<Value, Error> {
+        serde_json::from_slice(&self.body).map_err(|_| Error::NotJson { request: request.into() })
+    }
+
     /// This response, or the error that it or its body is; `request` is named in the error.
     ///
     /// The engine reports a failure that comes late as `{"error": …}` in a body with status 200.
@@ -112,7 +155,7 @@ impl Response {
         let refused = |status, message| Error::Refused { request: request.into(), status, message };
         let text = String::from_utf8_lossy(&self.body);
         let field = |line: &str, name: &str| {
-            let value = serde_json::from_str::<serde_json::Value>(line).ok()?;
+            let value = serde_json::from_str::<Value>(line).ok()?;
             value.get(name)?.as_str().map(str::to_owned)
         };
         if !(200..300).contains(&self.status) {

@@ -1,33 +1,38 @@
-# Runs one engine and removes what it left. Standard output and error are the engine's log, whose
-# lock says that the folder is in use; so this shell has to be the last to close it.
-# Standard input is the lifeline: a line on it, or its end, stops the engine.
-# Arguments: bridge, folder of the running engine, data folder or nothing, then dockerd and its
-# arguments.
+# Runs one engine and, with `clean.sh` behind it, removes what it left. Standard output and error
+# are the engine's log, whose lock says that the folder is in use; so this shell has to be the last
+# to close it. Standard input is the lifeline: a line on it, or its end, stops the engine.
+# Arguments: device, folder of the running engine, data folder or nothing, network namespace to
+# connect to, what connects the device there, the engine's address, its host name or nothing, the
+# signal that stops it, then dockerd and its arguments.
 set -u
 # Handled, not ignored: containers would inherit that.
 trap : HUP INT TERM
-bridge=$1 run=$2 data=$3
-shift 3
+device=$1 run=$2 data=$3 outside=$4
+shift 4
+exec 4<"$outside"
 
-# First process of the namespace: when it ends, the kernel ends all others and their mounts.
-# The engine's own files in /etc and /run are hidden by empty ones.
+# First process of the namespace: when it ends, the kernel ends all others, their mounts and their
+# network. The machine's own files in /etc and /run are hidden by empty ones.
 inside='
-run=$1
-shift
+device=$1 run=$2 plug=$3 address=$4 host_name=$5 signal=$6
+shift 6
 exec 3<&0 </dev/null
+[ -z "$host_name" ] || echo "$host_name" >/proc/sys/kernel/hostname
+nsenter --net=/proc/self/fd/4 sh -c "
+  ip link delete \"\$1\" 2>/dev/null
+  ip link add \"\$1\" type veth peer name eth0 netns 1 && $plug
+" plug "$device" || exit 1
+exec 4<&-
+ip addr add "$address" dev eth0 && ip link set eth0 up && ip link set lo up || exit 1
 for hidden in /etc/docker /run/containerd /run/docker "$run/exec"; do
   mkdir -p "$hidden" && mount -t tmpfs tmpfs "$hidden" || exit 1
 done
 "$@" 3<&- &
 engine=$!
-( read -r _ <&3; kill -TERM "$engine" ) &
+( read -r _ <&3; kill "-$signal" "$engine" ) &
 wait "$engine"
 '
-unshare --mount --pid --fork --kill-child --mount-proc \
-  sh -c "$inside" inside "$run" "$@"
+unshare --mount --net --uts --pid --fork --kill-child --mount-proc \
+  sh -c "$inside" inside "$device" "$run" "$@"
 status=$?
-
-ip link delete "$bridge" 2>/dev/null
-rm -rf "$run"
-[ -z "$data" ] || rm -rf "$data"
-exit "$status"
+exec 4<&-

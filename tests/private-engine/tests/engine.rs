@@ -1,6 +1,8 @@
 //! A private engine works, and leaves nothing.
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
+mod leftovers;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -11,36 +13,8 @@ use private_engine::{BaseImage, Error, Launch, PrivateEngine, base_image, is_run
 /// Tells a copy of this program to start an engine in that folder and to wait to be killed.
 const OWNER: &str = "PRIVATE_ENGINE_TEST_OWNER";
 
-/// Every process whose command line names `folder`.
-fn processes(folder: &Path) -> Vec<String> {
-    let name = folder.to_str().unwrap();
-    fs::read_dir("/proc")
-        .unwrap()
-        .filter_map(|entry| fs::read(entry.ok()?.path().join("cmdline")).ok())
-        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
-        .filter(|line| line.contains(name))
-        .collect()
-}
-
-fn bridges() -> Vec<String> {
-    fs::read_dir("/sys/class/net")
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.starts_with("br-ail"))
-        .collect()
-}
-
-/// The bridge that serves `folder`, found by what its engine was told.
-fn bridge_of(folder: &Path) -> String {
-    let line = processes(folder).into_iter().find(|line| line.contains("--bridge")).unwrap();
-    line.split(' ').skip_while(|word| *word != "--bridge").nth(1).unwrap().to_owned()
-}
-
-fn assert_nothing_left(folder: &Path, bridge: &str) {
-    assert_eq!(processes(folder), Vec::<String>::new());
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
-    assert!(!mounts.contains(folder.to_str().unwrap()), "{mounts}");
-    assert!(!bridges().iter().any(|name| name == bridge), "{bridge}");
+fn assert_nothing_left(folder: &Path, device: &str) {
+    leftovers::assert_none(folder, device);
     let left: Vec<_> =
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["dockerd.log"]);
@@ -57,9 +31,9 @@ fn an_engine_takes_a_base_image_and_leaves_nothing() {
     let reference = base_image(&engine.client(), BaseImage::Busybox, &cache).unwrap();
     let image = engine.client().get(&format!("/images/{reference}/json")).unwrap();
     assert_eq!(image.status, 200);
-    let bridge = bridge_of(&folder);
+    let device = leftovers::device_of(&folder);
     engine.stop().unwrap();
-    assert_nothing_left(&folder, &bridge);
+    assert_nothing_left(&folder, &device);
 }
 
 #[test]
@@ -78,21 +52,21 @@ fn a_panic_of_the_owner_stops_the_engine() {
     let folder = temporary.path().to_owned();
     let owner = std::thread::spawn(move || {
         let _engine = PrivateEngine::start(&folder).unwrap();
-        std::panic::panic_any(bridge_of(&folder));
+        std::panic::panic_any(leftovers::device_of(&folder));
     });
-    let bridge = *owner.join().unwrap_err().downcast::<String>().unwrap();
-    assert_nothing_left(temporary.path(), &bridge);
+    let device = *owner.join().unwrap_err().downcast::<String>().unwrap();
+    assert_nothing_left(temporary.path(), &device);
 }
 
 #[test]
 fn a_killed_engine_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let engine = PrivateEngine::start(folder.path()).unwrap();
-    let bridge = bridge_of(folder.path());
+    let device = leftovers::device_of(folder.path());
     let client = engine.client();
     engine.kill().unwrap();
     assert!(!client.answers());
-    assert_nothing_left(folder.path(), &bridge);
+    assert_nothing_left(folder.path(), &device);
 }
 
 #[test]
@@ -101,7 +75,7 @@ fn a_detached_engine_runs_until_it_is_stopped_and_may_keep_its_data() {
     let folder = temporary.path().join("engine");
     let cache = temporary.path().join("cache");
     Launch::new(&folder).keep_data().detached().unwrap();
-    let bridge = bridge_of(&folder);
+    let device = leftovers::device_of(&folder);
     assert!(stop(&folder).unwrap());
     assert!(!stop(&folder).unwrap());
     assert!(is_running(&folder).is_none());
@@ -112,7 +86,7 @@ fn a_detached_engine_runs_until_it_is_stopped_and_may_keep_its_data() {
     assert_eq!(engine.client().get(&format!("/images/{reference}/json")).unwrap().status, 200);
     engine.stop().unwrap();
     fs::remove_dir_all(folder.join("data")).unwrap();
-    assert_nothing_left(&folder, &bridge);
+    assert_nothing_left(&folder, &device);
 }
 
 #[test]
@@ -139,7 +113,7 @@ fn a_killed_owner_takes_its_engine_with_it() {
     // This test, run again as a process of its own, is the owner that is killed.
     if let Some(folder) = std::env::var_os(OWNER) {
         let engine = PrivateEngine::start(Path::new(&folder)).unwrap();
-        println!("\nbridge {}", bridge_of(Path::new(&folder)));
+        println!("\ndevice {}", leftovers::device_of(Path::new(&folder)));
         std::io::stdin().read_line(&mut String::new()).unwrap();
         drop(engine);
         return;
@@ -152,13 +126,13 @@ fn a_killed_owner_takes_its_engine_with_it() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let bridge = BufReader::new(owner.stdout.take().unwrap())
+    let device = BufReader::new(owner.stdout.take().unwrap())
         .lines()
-        .find_map(|line| Some(line.unwrap().strip_prefix("bridge ")?.to_owned()))
+        .find_map(|line| Some(line.unwrap().strip_prefix("device ")?.to_owned()))
         .unwrap();
     owner.kill().unwrap();
     owner.wait().unwrap();
     // The last process of the engine holds the lock of its log.
     fs::File::open(temporary.path().join("dockerd.log")).unwrap().lock().unwrap();
-    assert_nothing_left(temporary.path(), &bridge);
+    assert_nothing_left(temporary.path(), &device);
 }

@@ -40,7 +40,8 @@ pub(crate) fn run(
     arguments: &CheckArguments,
     printer: &Printer,
 ) -> Result<u8, Failure> {
-    let options = global.open_options(&arguments.release, Access::Read)?;
+    let mut options = global.open_options(&arguments.release, Access::Read)?;
+    options.deployments = true;
     let application = Application::open(&options, &NullSink)?;
     let found = ailtire::check(&application);
     let errors = found.iter().filter(|finding| finding.is_error()).count();

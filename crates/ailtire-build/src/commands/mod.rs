@@ -4,6 +4,7 @@ pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod clean;
 pub(crate) mod completions;
+pub(crate) mod compose;
 pub(crate) mod context;
 pub(crate) mod graph;
 mod graph_formats;

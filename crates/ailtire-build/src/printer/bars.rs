@@ -1,19 +1,20 @@
-//! One bar on the terminal for each running build.
+//! One bar on the terminal for each running build, and for each service on its way.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use ailtire_events::{EventKind, StepState};
+use ailtire_events::{EventKind, ObjectAction, ObjectKind, StepState};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::deployment::{full_name, progress_words};
 use super::style::{BUSY, VERB_WIDTH};
 use super::words::{bytes, printable};
 
 /// How often a bar that nothing happens to is drawn, so that its clock goes on.
 const TICK: Duration = Duration::from_millis(200);
 
-/// The bars of the builds that run now.
+/// The bars of what is under way.
 #[derive(Debug)]
 pub(crate) struct Bars {
     screen: MultiProgress,
@@ -48,7 +49,7 @@ impl Bars {
     /// Shows what happened.
     pub(crate) fn update(&mut self, event: &EventKind) {
         match event {
-            EventKind::BuildStarted { image } => self.start(image),
+            EventKind::BuildStarted { image } => self.start(image, "Building"),
             EventKind::BuildStep { image, step, state: StepState::Started } => {
                 self.change(image, |bar| bar.step = printable(step).into_owned());
             }
@@ -60,17 +61,42 @@ impl Bars {
                     bar.shown.finish_and_clear();
                 }
             }
-            EventKind::RunFinished { .. } => self.remove_all(),
+            EventKind::RunFinished { .. } | EventKind::DeploymentFinished { .. } => {
+                self.remove_all();
+            }
+            _ => self.update_service(event),
+        }
+    }
+
+    fn update_service(&mut self, event: &EventKind) {
+        match event {
+            EventKind::ObjectChanged {
+                stack,
+                kind: ObjectKind::Service,
+                name,
+                action: ObjectAction::Created | ObjectAction::Updated,
+                ..
+            } => self.start(&full_name(stack, name), "Deploying"),
+            EventKind::ServiceProgress { stack, service, state, tasks, .. } => {
+                let name = full_name(stack, service);
+                self.change(&name, |bar| bar.step = progress_words(*state, *tasks));
+            }
+            EventKind::ServiceConverged { stack, service, .. }
+            | EventKind::ServiceFailed { stack, service, .. } => {
+                if let Some(bar) = self.running.remove(&full_name(stack, service)) {
+                    bar.shown.finish_and_clear();
+                }
+            }
             _ => {}
         }
     }
 
-    fn start(&mut self, image: &str) {
-        let bar = ProgressBar::new_spinner().with_style(look()).with_prefix(verb());
-        let shown = self.screen.add(bar.with_message(message(image, "", 0)));
+    fn start(&mut self, name: &str, verb: &str) {
+        let bar = ProgressBar::new_spinner().with_style(look()).with_prefix(prefix(verb));
+        let shown = self.screen.add(bar.with_message(message(name, "", 0)));
         shown.enable_steady_tick(TICK);
         let bar = Bar { shown, step: String::new(), bytes: 0 };
-        self.running.insert(image.to_owned(), bar);
+        self.running.insert(name.to_owned(), bar);
     }
 
     fn change(&mut self, image: &str, change: impl FnOnce(&mut Bar)) {
@@ -106,8 +132,7 @@ fn look() -> ProgressStyle {
         .unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-fn verb() -> String {
-    let verb = "Building";
+fn prefix(verb: &str) -> String {
     match anstream::AutoStream::choice(&std::io::stderr()) {
         anstream::ColorChoice::Never => format!("{verb:>VERB_WIDTH$}"),
         _ => format!("{BUSY}{verb:>VERB_WIDTH$}{BUSY:#}"),

@@ -8,6 +8,7 @@ use ailtire_events::{
     BuildFailure, Diagnostic, DirtyReason, EventKind, Location, Severity, StepState, Summary,
 };
 
+use super::deployment::Deployments;
 use super::style::{BAD, BUSY, GOOD, NOTICE, continued, status};
 use super::words::{bytes, count, milliseconds, plain_log, printable};
 use super::{Verbosity, diagnostics};
@@ -28,6 +29,7 @@ pub(crate) struct Human {
     announced_dirty: HashSet<String>,
     /// Beginnings of log lines, by image and step.
     unfinished: HashMap<(String, String), String>,
+    deployments: Deployments,
 }
 
 impl Human {
@@ -39,6 +41,7 @@ impl Human {
             fresh_are_counted: false,
             announced_dirty: HashSet::new(),
             unfinished: HashMap::new(),
+            deployments: Deployments::default(),
         }
     }
 
@@ -48,6 +51,9 @@ impl Human {
 
     /// The lines for one event; may be empty.
     pub(crate) fn lines(&mut self, event: &EventKind) -> String {
+        if let Some(lines) = self.deployments.lines(event, self.verbosity, self.bars) {
+            return lines;
+        }
         match event {
             EventKind::BuildFailed { image, failure } => return self.failed(image, failure),
             EventKind::Diagnostic { diagnostic } => return self.diagnostic(diagnostic),

@@ -1,6 +1,7 @@
 //! The one place that writes: data to standard output, status to standard error.
 
 mod bars;
+mod deployment;
 mod diagnostics;
 mod human;
 mod reporter;

@@ -110,11 +110,12 @@ fn openssl(folder: &Path, arguments: &str) {
     assert!(status.unwrap().success(), "openssl {arguments}");
 }
 
-/// `ca.pem`, `server.pem`, `server-key.pem`, `cert.pem` and `key.pem`.
-fn make_certificates(folder: &Path) {
+/// `ca.pem`, `server.pem` for a server at `address`, `server-key.pem`, `cert.pem` and `key.pem`.
+fn make_certificates(folder: &Path, address: Ipv4Addr) {
     const KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
     private_engine::need("openssl", "openssl").unwrap();
-    std::fs::write(folder.join("server.ext"), "subjectAltName=IP:127.0.0.1\n").unwrap();
+    let server = format!("subjectAltName=IP:{address}\n");
+    std::fs::write(folder.join("server.ext"), server).unwrap();
     std::fs::write(folder.join("client.ext"), "extendedKeyUsage=clientAuth\n").unwrap();
     openssl(
         folder,
@@ -138,12 +139,14 @@ fn make_certificates(folder: &Path) {
 async fn tls_proves_both_sides() {
     let certificates = tempfile::tempdir().unwrap();
     let path = certificates.path();
-    make_certificates(path);
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let file = |name: &str| path.join(name).display().to_string();
     let folder = tempfile::tempdir().unwrap();
-    let private = Launch::new(folder.path())
-        .argument(format!("--host=tcp://127.0.0.1:{port}"))
+    let mut launch = Launch::new(folder.path());
+    let address = launch.address().unwrap();
+    make_certificates(path, address);
+    let host = format!("tcp://{address}:2376");
+    let file = |name: &str| path.join(name).display().to_string();
+    let private = launch
+        .argument(format!("--host={host}"))
         .argument("--tlsverify")
         .argument(format!("--tlscacert={}", file("ca.pem")))
         .argument(format!("--tlscert={}", file("server.pem")))
@@ -151,7 +154,7 @@ async fn tls_proves_both_sides() {
         .start()
         .unwrap();
     let options = EndpointOptions {
-        host: Some(format!("tcp://127.0.0.1:{port}")),
+        host: Some(host),
         tls_verify: true,
         certificate_path: Some(path.to_owned()),
         ..EndpointOptions::default()
@@ -168,7 +171,7 @@ async fn tls_proves_both_sides() {
     Engine::connect(&plain).await.err().unwrap();
 
     let strangers = tempfile::tempdir().unwrap();
-    make_certificates(strangers.path());
+    make_certificates(strangers.path(), address);
     let stranger =
         EndpointOptions { certificate_path: Some(strangers.path().to_owned()), ..options.clone() };
     let error = Engine::connect(&stranger).await.err().unwrap();

@@ -16,7 +16,7 @@ use crate::model::{ImageDefinition, Modes, Package, PlacedPackage, SecretSource}
 use crate::options::{DEFAULT_ENVIRONMENT, LoadOptions};
 use crate::packages::lookup_diagnostic;
 
-pub(crate) use names::{Naming, report_duplicates};
+pub(crate) use names::{Naming, report_duplicates, with_tags};
 
 /// The fields of an image's definition.
 const FIELDS: [&str; 13] = [
@@ -205,13 +205,15 @@ impl Image<'_, '_> {
 
     /// `env` and its synonym `args`, then the command line's variables.
     fn build_arguments(&self, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<String, String> {
+        const WHAT: &str = "a build argument";
         let mut arguments = BTreeMap::new();
         for (name, value, location) in self.fields.variables("env", diagnostics) {
-            diagnostics.extend(invalid_variable(&name).map(|found| found.at(location)));
+            diagnostics.extend(invalid_variable(&name, WHAT).map(|found| found.at(location)));
             arguments.insert(name, value);
         }
         for (name, value, location) in self.fields.variables("args", diagnostics) {
-            diagnostics.extend(invalid_variable(&name).map(|found| found.at(location.clone())));
+            let invalid = invalid_variable(&name, WHAT);
+            diagnostics.extend(invalid.map(|found| found.at(location.clone())));
             if arguments.get(&name).is_some_and(|known| *known != value) {
                 diagnostics.push(
                     Diagnostic::warning(
@@ -363,11 +365,11 @@ impl Image<'_, '_> {
     }
 }
 
-/// The error for a name that no build argument can have.
-fn invalid_variable(name: &str) -> Option<Diagnostic> {
+/// The error for a name that no variable can have.
+pub(crate) fn invalid_variable(name: &str, what: &str) -> Option<Diagnostic> {
     let is_valid = !name.is_empty() && !name.contains(['=', '\0']);
     (!is_valid).then(|| {
-        let message = format!("`{name}` cannot be the name of a build argument");
+        let message = format!("`{name}` cannot be the name of {what}");
         Diagnostic::error("invalid-variable", message)
             .help("write `env: { NAME: 'value' }`, the name without `=`")
     })

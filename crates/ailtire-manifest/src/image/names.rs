@@ -17,8 +17,9 @@ pub(crate) struct Naming {
     /// The application's name, lower case.
     application: String,
     /// With its slash at the end; empty where there is none.
-    prefix: String,
-    version: Option<String>,
+    pub(crate) prefix: String,
+    pub(crate) version: Option<String>,
+    fix_tags: bool,
 }
 
 impl Naming {
@@ -60,7 +61,33 @@ impl Naming {
             }
             valid
         });
-        Self { application: application.to_lowercase(), prefix, version }
+        Self {
+            application: application.to_lowercase(),
+            prefix,
+            version,
+            fix_tags: options.fix_tags,
+        }
+    }
+
+    /// `written` behind the repository, or its suggested form where it is not valid and such are
+    /// to be fixed.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not valid, and what it could be instead.
+    pub(crate) fn full(&self, written: &str) -> Result<String, (String, Option<String>)> {
+        let full = format!("{}{written}", self.prefix);
+        let reason = match Reference::parse(&full) {
+            Ok(reference) if reference.digest.is_none() => return Ok(full),
+            Ok(_) => "an image that is built gets its digest from its content".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let bare = written.split('@').next().unwrap_or_default();
+        let suggested = suggest(bare).filter(|tag| Reference::parse(tag).is_ok());
+        match suggested {
+            Some(tag) if self.fix_tags => Ok(format!("{}{tag}", self.prefix)),
+            suggested => Err((reason, suggested)),
+        }
     }
 
     /// `<application>-<package path>-<image name>`, lower case.
@@ -87,22 +114,13 @@ impl Image<'_, '_> {
         } else {
             naming.default_tag(self.reader.packages, self.package, self.name)
         };
-        let mut full = format!("{}{written}", naming.prefix);
-        let parsed = match Reference::parse(&full) {
-            Ok(reference) if reference.digest.is_none() => Ok(reference),
-            Ok(_) => Err("an image that is built gets its digest from its content".to_owned()),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(reason) = parsed {
-            let bare = written.split('@').next().unwrap_or_default();
-            let suggested = suggest(bare).filter(|tag| Reference::parse(tag).is_ok());
-            let fixed = suggested.as_ref().map(|tag| format!("{}{tag}", naming.prefix));
-            let Some(fixed) = fixed.filter(|_| self.reader.options.fix_tags) else {
+        let full = match naming.full(&written) {
+            Ok(full) => full,
+            Err((reason, suggested)) => {
                 diagnostics.push(self.invalid_tag(&written, &reason, is_given, suggested));
                 return None;
-            };
-            full = fixed;
-        }
+            }
+        };
         Some(with_tags(&full, naming.version.as_deref()))
     }
 
@@ -126,7 +144,7 @@ impl Image<'_, '_> {
 }
 
 /// The reference complete with its tag, and with the version as another tag.
-fn with_tags(reference: &str, version: Option<&str>) -> Vec<String> {
+pub(crate) fn with_tags(reference: &str, version: Option<&str>) -> Vec<String> {
     let (name, tag) = split_tag(reference);
     let tag = tag.unwrap_or(DEFAULT_TAG);
     let mut references = vec![format!("{name}:{tag}")];

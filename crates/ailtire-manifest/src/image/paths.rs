@@ -1,21 +1,9 @@
 //! Where an image's files are.
 
 use ailtire_events::{Diagnostic, Location};
-use ailtire_tree::{Resolved, join};
 
 use super::Image;
-use crate::resolve::resolve;
-use crate::script::VIRTUAL_ROOT;
-
-/// What is at a path that a definition names.
-enum Place {
-    Directory(String),
-    File(String),
-    /// Nothing; the path that was looked at.
-    Missing(String),
-    /// An error was reported.
-    Refused,
-}
+use crate::place::{Place, look, shown};
 
 impl Image<'_, '_> {
     /// The directory and the Dockerfile, free of links; `None` after an error.
@@ -135,49 +123,6 @@ impl Image<'_, '_> {
         location: Location,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Place {
-        let tree = self.reader.tree;
-        // What was put together from `__dirname` starts with the root as definitions see it.
-        let virtual_rest = written
-            .strip_prefix(VIRTUAL_ROOT)
-            .filter(|rest| rest.is_empty() || rest.starts_with('/'));
-        let (base, relative) = match virtual_rest {
-            Some(rest) => ("", rest.trim_start_matches('/')),
-            None => (base, written),
-        };
-        if relative.starts_with('/') {
-            diagnostics.push(
-                Diagnostic::error("absolute-path", format!("`{written}` is an absolute path"))
-                    .at(location)
-                    .help("write it relative to the directory of `build.js`: it would mean something else on another machine"),
-            );
-            return Place::Refused;
-        }
-        // What lies outside the root may have been allowed; the tree knows.
-        let path = join(base, relative).unwrap_or_else(|escape| escape.path);
-        match resolve(tree, &path) {
-            Ok(Resolved::Inside(real)) if tree.directory(&real).is_some() => Place::Directory(real),
-            Ok(Resolved::Inside(real)) if tree.is_file(&real) => Place::File(real),
-            Ok(Resolved::Inside(_) | Resolved::Missing) => Place::Missing(path),
-            Ok(Resolved::Outside(_)) => {
-                diagnostics.push(
-                    Diagnostic::error(
-                        "path-outside",
-                        format!("`{written}` leads out of the application root"),
-                    )
-                    .at(location)
-                    .help("permit the directory with `--allow-outside DIR`, or keep what is needed in the application"),
-                );
-                Place::Refused
-            }
-            Err(error) => {
-                diagnostics.push(Diagnostic::error("unreadable", error.to_string()).at(location));
-                Place::Refused
-            }
-        }
+        look(self.reader.tree, (base, "build.js"), written, location, diagnostics)
     }
-}
-
-/// A path for messages: the root has no name of its own.
-fn shown(path: &str) -> &str {
-    if path.is_empty() { "." } else { path }
 }

@@ -18,6 +18,7 @@ mod task;
 pub use container::*;
 pub use files::*;
 pub use ids::MissingObject;
+pub(crate) use ids::is_built_in;
 pub use network::*;
 pub use task::*;
 

@@ -1,0 +1,255 @@
+//! What was deployed when, kept in the swarm itself, so that any operator's machine sees it.
+//!
+//! An entry is a snapshot of all that was to run, without what secrets hold, as compressed JSON in
+//! one or more swarm configs. They carry no stack's label: `docker stack rm` does not take them.
+//! The last [`KEPT`] entries are kept, and with them the configs and secrets that they name, since
+//! what a secret held can't be found anywhere else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+
+use ailtire_docker::{Engine, EngineError};
+use ailtire_events::FieldChange;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde::{Deserialize, Serialize};
+
+use crate::names::shorten;
+use crate::spec::ConfigSpec;
+use crate::{Desired, Identity, label};
+
+/// How many entries are kept.
+pub const KEPT: usize = 10;
+
+/// Bytes of one config; engines before 20.10 take no more than 500 kB.
+const PART: usize = 400 * 1024;
+
+/// More than this is no entry of ours.
+const LONGEST: u64 = 64 * 1024 * 1024;
+
+/// Characters of a config's name that Swarm takes.
+const NAME_LIMIT: usize = 64;
+
+/// Number of the entry that a config belongs to.
+const NUMBER: &str = "org.ailtire.history";
+/// Which part of the entry it holds, from 1, and of how many: `1/2`.
+const PART_OF: &str = "org.ailtire.history.part";
+
+/// One deployment that was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Counts up from 1; given by [`History::add`].
+    pub number: u64,
+    /// Milliseconds since the Unix epoch.
+    pub at: u64,
+    /// Who did it: user and host, as that machine calls them.
+    pub by: String,
+    /// What was done.
+    pub what: Deed,
+    /// Everything that was to run; secrets hold nothing.
+    pub desired: Desired,
+    /// Why services were changed, by full name; new ones have no reason.
+    pub changes: BTreeMap<String, Vec<FieldChange>>,
+}
+
+/// What made an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deed {
+    /// A deployment from the sources.
+    Deploy,
+    /// A way back.
+    Rollback {
+        /// Number of the entry that was gone back to.
+        to: u64,
+    },
+}
+
+/// Why the history can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HistoryError {
+    /// The engine can't be used.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// An entry can't be read or written.
+    #[error("the history entry {number} can't be used: {why}")]
+    Entry {
+        /// Its number.
+        number: u64,
+        /// Why.
+        why: String,
+    },
+}
+
+/// The history of one application in one environment, oldest entry first.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    entries: Vec<Entry>,
+    /// Ids of the configs of each entry, readable or not.
+    configs: BTreeMap<u64, Vec<String>>,
+    /// Entries that can't be read, and why.
+    damaged: BTreeMap<u64, String>,
+}
+
+#[derive(Deserialize)]
+struct ReadConfig {
+    #[serde(rename = "ID")]
+    id: String,
+    #[serde(rename = "Spec")]
+    spec: ConfigSpec,
+}
+
+impl History {
+    /// Reads it, in one request.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] where the engine refuses or breaks off. A damaged entry is no error.
+    pub async fn read(engine: &Engine, identity: &Identity) -> Result<Self, EngineError> {
+        let mut request = engine.get("/configs").filter("label", NUMBER);
+        for (name, value) in owner(identity) {
+            request = request.filter("label", format!("{name}={value}"));
+        }
+        let configs: Vec<ReadConfig> = request.json().await?;
+        let mut history = Self::default();
+        let mut parts: BTreeMap<u64, Vec<(usize, usize, String)>> = BTreeMap::new();
+        for ReadConfig { id, spec } in configs {
+            let number = spec.labels.get(NUMBER).and_then(|number| number.parse().ok());
+            let part = spec.labels.get(PART_OF).and_then(|part| part.split_once('/'));
+            let (Some(number), Some((part, of))) = (number, part) else { continue };
+            history.configs.entry(number).or_default().push(id);
+            let place = (part.parse().unwrap_or(0), of.parse().unwrap_or(0), spec.data);
+            parts.entry(number).or_default().push(place);
+        }
+        for (number, parts) in parts {
+            match decode(parts) {
+                Ok(entry) => history.entries.push(entry),
+                Err(why) => {
+                    history.damaged.insert(number, why);
+                }
+            }
+        }
+        Ok(history)
+    }
+
+    /// The entries that can be read, oldest first.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The newest entry.
+    pub fn last(&self) -> Option<&Entry> {
+        self.entries.last()
+    }
+
+    /// Numbers of entries that can't be read, and why.
+    pub fn damaged(&self) -> &BTreeMap<u64, String> {
+        &self.damaged
+    }
+
+    /// The entry with this number.
+    pub fn find(&self, number: u64) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.number == number)
+    }
+
+    /// Names of the configs and secrets that going back to a kept entry takes, were one more entry
+    /// to be added.
+    pub fn needed_objects(&self) -> BTreeSet<String> {
+        let kept = self.entries.iter().rev().take(KEPT - 1);
+        let stacks = kept.flat_map(|entry| &entry.desired.stacks);
+        stacks
+            .flat_map(|stack| {
+                let configs = stack.configs.iter().map(|config| config.name.clone());
+                configs.chain(stack.secrets.iter().map(|secret| secret.name.clone()))
+            })
+            .collect()
+    }
+
+    /// Adds `entry` after all others, under the number that is returned, and removes those that are
+    /// more than [`KEPT`] back.
+    ///
+    /// # Errors
+    ///
+    /// [`HistoryError`] where the engine refuses, or the entry can't be written.
+    pub async fn add(&self, engine: &Engine, mut entry: Entry) -> Result<u64, HistoryError> {
+        let number = self.configs.keys().next_back().map_or(1, |last| last + 1);
+        entry.number = number;
+        for secret in entry.desired.stacks.iter_mut().flat_map(|stack| &mut stack.secrets) {
+            secret.data = None;
+        }
+        let identity = &entry.desired.identity;
+        let bytes = encode(&entry).map_err(|why| HistoryError::Entry { number, why })?;
+        let parts = bytes.len().div_ceil(PART).max(1);
+        for (index, part) in bytes.chunks(PART).enumerate() {
+            let mut labels = BTreeMap::from(owner(identity));
+            labels.insert(NUMBER.to_owned(), number.to_string());
+            labels.insert(PART_OF.to_owned(), format!("{}/{parts}", index + 1));
+            let name = format!("{}.history.{number}.{}", identity.root, index + 1);
+            let spec = ConfigSpec {
+                name: shorten(&name, NAME_LIMIT),
+                labels,
+                data: STANDARD.encode(part),
+                ..ConfigSpec::default()
+            };
+            engine.post("/configs/create").body(&spec).done().await?;
+        }
+        let old = self.configs.len().saturating_sub(KEPT - 1);
+        for id in self.configs.values().take(old).flatten() {
+            remove(engine, id).await?;
+        }
+        Ok(number)
+    }
+
+    /// Removes every entry.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] where the engine refuses or breaks off.
+    pub async fn clear(&self, engine: &Engine) -> Result<(), EngineError> {
+        for id in self.configs.values().flatten() {
+            remove(engine, id).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Removes a config, unless it is gone already.
+pub(crate) async fn remove(engine: &Engine, id: &str) -> Result<(), EngineError> {
+    match engine.delete(format!("/configs/{id}")).done().await {
+        Err(EngineError::Api { status: 404, .. }) => Ok(()),
+        removed => removed,
+    }
+}
+
+/// The labels by which what belongs to a deployment is found.
+pub(crate) fn owner(identity: &Identity) -> [(String, String); 2] {
+    [
+        (label::APPLICATION.to_owned(), identity.application.clone()),
+        (label::ENVIRONMENT.to_owned(), identity.environment.clone()),
+    ]
+}
+
+fn encode(entry: &Entry) -> Result<Vec<u8>, String> {
+    let text = serde_json::to_vec(entry).map_err(|error| error.to_string())?;
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(&text).and_then(|()| encoder.finish()).map_err(|error| error.to_string())
+}
+
+fn decode(mut parts: Vec<(usize, usize, String)>) -> Result<Entry, String> {
+    parts.sort_unstable();
+    let mut bytes = Vec::new();
+    for (index, (part, of, data)) in parts.iter().enumerate() {
+        if (*part, *of) != (index + 1, parts.len()) {
+            return Err("a part of it is missing".to_owned());
+        }
+        bytes.extend(STANDARD.decode(data).map_err(|error| error.to_string())?);
+    }
+    let mut text = Vec::new();
+    let decoder = GzDecoder::new(&*bytes);
+    decoder.take(LONGEST).read_to_end(&mut text).map_err(|error| error.to_string())?;
+    serde_json::from_slice(&text).map_err(|error| error.to_string())
+}

@@ -1,0 +1,196 @@
+//! Which image a service really runs: by digest where a registry has it, by id where only this
+//! engine does.
+//!
+//! A tag alone is never enough: it may be moved, and a service that names it would not be changed
+//! when its image is. So an image of the application runs by its id on a swarm of one node, which
+//! also lets a way back find the image that ran before; on several nodes each of them has to get it
+//! from a registry, and so by the digest that the registry has for what was built.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ailtire_docker::{Engine, EngineError, ImageStore};
+use ailtire_events::{Diagnostic, EventKind, EventSink, Location};
+use ailtire_manifest::reference::{canonical, split_tag};
+use ailtire_swarm::{ResolvedImage, ResolvedImages};
+use futures_util::StreamExt;
+
+use crate::build::BuiltReference;
+
+/// How many images are looked up at once.
+const LOOKUPS: usize = 8;
+
+/// Whether registries are asked which image a reference means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ResolveImage {
+    /// For every image.
+    #[default]
+    Always,
+    /// For images whose reference is not what already runs.
+    Changed,
+    /// Not at all: references go to the engine as they are.
+    Never,
+}
+
+/// What an image is looked up with.
+pub(super) struct Lookup<'lookup> {
+    pub(super) engine: &'lookup Engine,
+    /// What the engine has.
+    pub(super) store: &'lookup ImageStore,
+    /// What the application builds, by reference in canonical form.
+    pub(super) built: BTreeMap<String, &'lookup BuiltReference>,
+    /// What runs now: the image of a service's spec by the reference in its design.
+    pub(super) running: BTreeMap<String, String>,
+    /// Nodes of the swarm.
+    pub(super) nodes: u64,
+    pub(super) resolve: ResolveImage,
+    pub(super) sink: &'lookup dyn EventSink,
+}
+
+impl Lookup<'_> {
+    /// Every image of `wanted`, references and where designs have them.
+    ///
+    /// # Errors
+    ///
+    /// A finding for each image that services could not get.
+    pub(super) async fn all(
+        &self,
+        wanted: BTreeMap<String, Location>,
+    ) -> Result<ResolvedImages, Vec<Diagnostic>> {
+        let lookups = futures_util::stream::iter(wanted).map(|(reference, location)| async {
+            let found = self.one(&reference, &location).await;
+            (reference, found)
+        });
+        let results: Vec<_> = lookups.buffer_unordered(LOOKUPS).collect().await;
+        let mut images = ResolvedImages::new();
+        let mut errors = Vec::new();
+        for (reference, result) in results {
+            match result {
+                Ok(image) => {
+                    images.insert(reference, image);
+                }
+                Err(error) => errors.push(*error),
+            }
+        }
+        errors.sort_by(|one, other| one.message.cmp(&other.message));
+        if errors.is_empty() { Ok(images) } else { Err(errors) }
+    }
+
+    async fn one(
+        &self,
+        reference: &str,
+        location: &Location,
+    ) -> Result<ResolvedImage, Box<Diagnostic>> {
+        let built = self.built.get(&canonical(reference));
+        let fingerprint = built.map(|built| built.fingerprint.clone());
+        let run = match built {
+            _ if self.resolve == ResolveImage::Never => reference.to_owned(),
+            Some(built) if self.nodes <= 1 => built.image_id.clone(),
+            Some(built) => self.pushed(reference, built, location).await?,
+            None => self.foreign(reference, location).await?,
+        };
+        Ok(ResolvedImage { run, fingerprint })
+    }
+
+    /// An image of the application, for a swarm of several nodes.
+    async fn pushed(
+        &self,
+        reference: &str,
+        built: &BuiltReference,
+        location: &Location,
+    ) -> Result<String, Box<Diagnostic>> {
+        let refuse = |why: String| {
+            let (name, _) = split_tag(reference);
+            let help = if name.contains(['.', ':']) {
+                format!("push it: `docker push {reference}`")
+            } else {
+                "name a registry that all nodes reach with `--repo REPOSITORY`, and push the images \
+                 there (`docker push`)"
+                    .to_owned()
+            };
+            let message =
+                format!("`{reference}` is not where the {} nodes of the swarm get it", self.nodes);
+            let diagnostic = Diagnostic::error("image-not-pushed", message).at(location.clone());
+            Box::new(diagnostic.detail(why).help(help))
+        };
+        match self.engine.distribution(reference).await {
+            Ok(Some(digest)) => {
+                let pinned = format!("{}@{digest}", split_tag(reference).0);
+                if self.store.id_of(&pinned) == Some(&*built.image_id) {
+                    return Ok(with_digest(reference, &digest));
+                }
+                Err(refuse("the registry has another image under this name".to_owned()))
+            }
+            Ok(None) => Err(refuse("the registry does not have it".to_owned())),
+            Err(error) => Err(refuse(error.to_string())),
+        }
+    }
+
+    /// An image from elsewhere.
+    async fn foreign(
+        &self,
+        reference: &str,
+        location: &Location,
+    ) -> Result<String, Box<Diagnostic>> {
+        if reference.contains('@') {
+            return Ok(reference.to_owned());
+        }
+        let running = self.running.get(reference);
+        if let (ResolveImage::Changed, Some(running)) = (self.resolve, running) {
+            return Ok(running.clone());
+        }
+        let local = self.store.id_of(reference).filter(|_| self.nodes <= 1);
+        let why = match self.engine.distribution(reference).await {
+            Ok(Some(digest)) => return Ok(with_digest(reference, &digest)),
+            Ok(None) => "the registry does not have it".to_owned(),
+            Err(error @ (EngineError::Lost { .. } | EngineError::Unreachable { .. })) => {
+                return Err(Box::new(Diagnostic::error("engine-lost", error.to_string())));
+            }
+            Err(error) => {
+                // What runs is known to be right; another name for the same image would restart it.
+                if let Some(running) = running {
+                    self.warn(reference, "what runs stays", &error, location);
+                    return Ok(running.clone());
+                }
+                error.to_string()
+            }
+        };
+        match local {
+            Some(id) => Ok(id.to_owned()),
+            None => Err(Box::new(absent(reference, why, location, self.built.keys()))),
+        }
+    }
+
+    fn warn(&self, reference: &str, what: &str, error: &EngineError, location: &Location) {
+        let message = format!("`{reference}` could not be looked up; {what}");
+        let diagnostic = Diagnostic::warning("image-not-resolved", message)
+            .at(location.clone())
+            .detail(error.to_string())
+            .help(error.help());
+        self.sink.emit(EventKind::Diagnostic { diagnostic });
+    }
+}
+
+/// Nobody builds it, and no registry has it.
+fn absent<'names>(
+    reference: &str,
+    why: String,
+    location: &Location,
+    built: impl Iterator<Item = &'names String>,
+) -> Diagnostic {
+    let names: BTreeSet<&str> =
+        built.map(|name| name.trim_start_matches("docker.io/library/")).collect();
+    let near = ailtire_manifest::nearest(reference, names.into_iter());
+    let message = format!("there is no image `{reference}`: the application does not build it");
+    Diagnostic::error("no-such-image", message)
+        .at(location.clone())
+        .detail(why)
+        .help(ailtire_manifest::did_you_mean(&near).unwrap_or_else(|| {
+            "define it in a `build.js`, pull it, or name a registry that has it".to_owned()
+        }))
+}
+
+/// `name:tag@digest`, as Docker pins an image.
+fn with_digest(reference: &str, digest: &str) -> String {
+    let (name, tag) = split_tag(reference);
+    format!("{name}:{}@{digest}", tag.unwrap_or("latest"))
+}
