@@ -140,12 +140,13 @@ impl Lab {
     /// Adds an overlay network and puts a service on it.
     pub(crate) fn network(&mut self, name: &str, services: &[&str]) {
         let name = format!("{}_{name}", self.namespace());
-        self.desired.stacks[0].networks.push(NetworkSpec {
+        let network = NetworkSpec {
             name: name.clone(),
             driver: "overlay".to_owned(),
             labels: self.labels(),
             ..NetworkSpec::default()
-        });
+        };
+        self.desired.stacks[0].networks.push(network);
         for service in services {
             let attachment = NetworkAttachment {
                 target: name.clone(),
