@@ -98,8 +98,7 @@ impl Monitor {
         let mut pause = BUSY;
         let mut failures = 0;
         loop {
-            let ids: BTreeSet<String> = self.watched().keys().cloned().collect();
-            if ids.is_empty() {
+            if self.watched().is_empty() {
                 self.look.notified().await;
                 continue;
             }
@@ -107,7 +106,9 @@ impl Monitor {
                 events = self.events().await.ok();
             }
             ticks.tick().await;
+            // First the number, then what is watched: who comes in between waits for the next look.
             let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+            let ids: BTreeSet<String> = self.watched().keys().cloned().collect();
             match self.look(number, &ids).await {
                 Ok(snapshot) => {
                     failures = 0;

@@ -82,3 +82,35 @@ async fn a_service_of_another_mode_is_made_again() {
     assert!(lab.plan().await.unwrap().is_empty());
     lab.end().await;
 }
+
+#[tokio::test]
+async fn removal_leaves_nothing() {
+    let mut lab = Lab::new("remove").await;
+    lab.add("db", "trap '' TERM; sleep 1000");
+    lab.add("web", "sleep 1000").after = vec![after("db")];
+    lab.network("family", &["db", "web"]);
+    lab.deployed().await;
+    lab.events.clear();
+    let options = ailtire_swarm::RemoveOptions {
+        namespaces: std::collections::BTreeSet::new(),
+        volumes: true,
+        timeout: std::time::Duration::from_mins(1),
+    };
+    let desired = lab.desired();
+    let identity = &desired.identity;
+    let removed = ailtire_swarm::remove(
+        &lab.engine,
+        identity,
+        Some(&desired),
+        &options,
+        &*lab.events,
+        &lab.cancel,
+    );
+    let removed = removed.await.unwrap();
+    assert_eq!(removed.failures, Vec::<String>::new());
+    assert_eq!(removed.summary.removed, 3);
+    assert_eq!(lab.left().await, Vec::<String>::new());
+    let network = format!("removed {}_family", lab.namespace());
+    assert_eq!(lab.events.deeds(), ["removed web", "removed db", &network]);
+    lab.end().await;
+}
