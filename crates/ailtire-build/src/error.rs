@@ -44,6 +44,11 @@ impl Failure {
         Self { diagnostics, ..Self::silent(exit::UNUSABLE) }
     }
 
+    /// These findings say what could not be done; they are still to be told.
+    pub(crate) fn undone(diagnostics: Vec<Diagnostic>) -> Self {
+        Self { diagnostics, ..Self::silent(exit::FAILED) }
+    }
+
     /// Something could not be read or written.
     pub(crate) fn io(action: &str, what: impl Display, source: &io::Error) -> Self {
         Self::new(exit::IO, format!("cannot {action} {what}: {source}"))

@@ -17,6 +17,7 @@ mod names;
 mod observe;
 mod order;
 mod plan;
+mod remove;
 pub mod spec;
 pub mod status;
 mod undo;
@@ -35,3 +36,4 @@ pub use observe::{
     observe_all,
 };
 pub use plan::{Changes, ObjectChange, Orphan, PlanOptions, ServiceChange, StackChanges, plan};
+pub use remove::{RemoveOptions, Removed, remove};

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ailtire::{Engine, UndeployOptions};
+use ailtire_events::Diagnostic;
 use clap::Args;
 
 use super::deploy::{StackArguments, duration};
 use super::events::{EventArguments, reported};
-use super::outcome::conclude;
 use crate::arguments::{GlobalArguments, ReleaseArguments, operator};
 use crate::error::Failure;
 use crate::interrupt::Interrupt;
-use crate::opening;
 use crate::printer::{Printer, Reporter};
+use crate::{exit, opening};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -82,7 +82,17 @@ async fn undeploy(
         volumes: arguments.volumes,
         timeout: arguments.timeout,
     };
-    let outcome =
+    let removed =
         ailtire::undeploy(&identity, &options, &engine, &**reporter, interrupt.token()).await?;
-    conclude(outcome, &interrupt, reporter)
+    if removed.cancelled {
+        return Err(interrupt
+            .failure_with("cancelled; what was removed stays so")
+            .hint("run the same command again to remove the rest"));
+    }
+    if removed.failures.is_empty() {
+        return Ok(exit::DONE);
+    }
+    let findings = removed.failures.into_iter();
+    let findings = findings.map(|failure| Diagnostic::error("not-removed", failure));
+    Err(Failure::undone(findings.collect()))
 }

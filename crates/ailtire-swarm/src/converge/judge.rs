@@ -35,6 +35,8 @@ pub(crate) struct View {
     pub(crate) state: ServiceState,
     pub(crate) counts: TaskCounts,
     pub(crate) message: Option<String>,
+    /// Whether the engine still remembers tasks of this spec that failed.
+    pub(crate) has_failed: bool,
     pub(crate) verdict: Verdict,
 }
 
@@ -83,7 +85,13 @@ pub(crate) fn judge(service: &ObservedService, tasks: &[Task], memory: &mut Memo
     let failure = failure(&current, &newest, restart, memory);
     let counts = counts(service, &mode, &newest, memory);
     let state = state(&newest, counts);
-    let waiting = View { state, counts, message: message(&newest), verdict: Verdict::Waiting };
+    let ended = |task: &&Task| match task.status.state.as_str() {
+        "failed" | "rejected" => true,
+        other => other == "complete" && restart.after_success,
+    };
+    let has_failed = current.iter().any(|task| ended(task));
+    let message = message(&newest);
+    let waiting = View { state, counts, message, has_failed, verdict: Verdict::Waiting };
     let failed = |failure| View { verdict: Verdict::Failed(failure), ..waiting.clone() };
     if let Some(failure) = update_failure(service, &current, memory) {
         return failed(failure);

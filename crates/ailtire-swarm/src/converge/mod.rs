@@ -154,6 +154,7 @@ impl Wait<'_> {
                 state: ServiceState::Stopped,
                 counts: TaskCounts::default(),
                 message: None,
+                has_failed: false,
                 verdict: Verdict::Failed(Failure {
                     message: "it was removed by somebody else".to_owned(),
                     task: None,
@@ -169,6 +170,8 @@ impl Wait<'_> {
     ) -> Option<Result<(ServiceState, TaskCounts), WaitError>> {
         let now = Instant::now();
         let (state, counts) = (view.state, view.counts);
+        // One whose tasks failed before may be caught between two failures.
+        let settled = !self.changed && !view.has_failed;
         let verdict = view.verdict.clone();
         seen.view = Some(view);
         if verdict != Verdict::Empty {
@@ -193,7 +196,7 @@ impl Wait<'_> {
             _ => now,
         };
         seen.steady = Some((tasks, since));
-        let stable = !self.changed || now - since >= self.options.stable;
+        let stable = settled || now - since >= self.options.stable;
         stable.then_some(Ok((state, counts)))
     }
 

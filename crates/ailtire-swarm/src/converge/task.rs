@@ -105,6 +105,9 @@ impl Task {
         let fields = |value: &Value| {
             let mut fields = value.as_object().cloned().unwrap_or_default();
             fields.remove("Placement");
+            // The engine names it in services and not in tasks.
+            fields.remove("Runtime");
+            fields.retain(|_, value| !is_nothing(value));
             if !template.as_object().is_some_and(|it| it.contains_key("Networks")) {
                 // Where older clients wrote them into the service.
                 fields.remove("Networks");
@@ -120,6 +123,16 @@ impl Task {
     }
 }
 
+/// What the engine writes or leaves out as it likes.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(fields) => fields.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
 /// A time of the engine (`2026-01-02T03:04:05.678Z`) in a form that sorts, whatever number of digits
 /// it has.
 fn sortable(time: &str) -> (String, String) {
@@ -131,6 +144,17 @@ fn sortable(time: &str) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_task_is_known_by_its_spec_whatever_the_engine_adds() {
+        let spec = |image: &str| serde_json::json!({"ContainerSpec": {"Image": image}});
+        let mut template = spec("a");
+        template["Runtime"] = "container".into();
+        template["Placement"] = serde_json::json!({"Constraints": ["node.role==manager"]});
+        template["Resources"] = serde_json::json!({});
+        let task = |image| Task { spec: spec(image), ..Task::default() };
+        assert!(task("a").is_of(&template) && !task("b").is_of(&template));
+    }
 
     #[test]
     fn times_sort_whatever_their_digits() {

@@ -10,8 +10,8 @@ use ailtire_events::{
 use ailtire_manifest::reference::canonical;
 use ailtire_swarm::{
     ApplyError, ApplyOptions, Changes, Deed, DeploymentLock, Desired, Entry, History, Identity,
-    Observed, OnFailure, Outcome, PlanOptions as ComparisonOptions, ResolvedImage, WaitOptions,
-    apply, label, observe, plan,
+    Observed, OnFailure, Outcome, PlanOptions as ComparisonOptions, RemoveOptions, Removed,
+    ResolvedImage, WaitOptions, apply, label, observe, plan,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -246,25 +246,27 @@ impl Application {
         cancel: &CancellationToken,
     ) -> Result<Outcome, Error> {
         let identity = self.identity();
-        locked(&identity, ("deploy", &options.by), engine, sink, cancel, async |cancel| {
-            let nothing = BTreeSet::new();
-            let (desired, changes) =
-                self.compare(deployment, built, &nothing, options, engine, sink).await?;
-            if let Some(expected) = &options.expected {
-                require_same(expected, &changes)?;
-            }
-            let deed = Deed::Deploy;
-            let settings = ApplyOptions {
-                plan: ComparisonOptions { prune: options.prune, adopt: options.adopt },
-                wait: WaitOptions { timeout: options.timeout, ..WaitOptions::default() },
-                on_failure: options.on_failure,
-                with_registry_auth: options.with_registry_auth,
-                detach: options.detach,
-                ..ApplyOptions::default()
-            };
-            make(engine, &desired, &changes, settings, (deed, &options.by), sink, cancel).await
-        })
-        .await
+        let outcome =
+            locked(&identity, ("deploy", &options.by), engine, sink, cancel, async |cancel| {
+                let nothing = BTreeSet::new();
+                let (desired, changes) =
+                    self.compare(deployment, built, &nothing, options, engine, sink).await?;
+                if let Some(expected) = &options.expected {
+                    require_same(expected, &changes)?;
+                }
+                let deed = Deed::Deploy;
+                let settings = ApplyOptions {
+                    plan: ComparisonOptions { prune: options.prune, adopt: options.adopt },
+                    wait: WaitOptions { timeout: options.timeout, ..WaitOptions::default() },
+                    on_failure: options.on_failure,
+                    with_registry_auth: options.with_registry_auth,
+                    detach: options.detach,
+                    ..ApplyOptions::default()
+                };
+                make(engine, &desired, &changes, settings, (deed, &options.by), sink, cancel).await
+            })
+            .await?;
+        Ok(outcome.unwrap_or_else(cancelled))
     }
 }
 
@@ -281,24 +283,28 @@ pub async fn roll_back(
     sink: &dyn EventSink,
     cancel: &CancellationToken,
 ) -> Result<Outcome, Error> {
-    locked(identity, ("rollback", &options.by), engine, sink, cancel, async |cancel| {
-        let history = History::read(engine, identity).await?;
-        let target = find(&history, identity, options.to)?;
-        let number = target.number;
-        let observed = observe(engine, &target.desired).await?;
-        // What was added since is not part of what ran then.
-        let comparison = ComparisonOptions { prune: true, adopt: false };
-        let changes = plan(&target.desired, &observed, &comparison).map_err(Error::Definitions)?;
-        let settings = ApplyOptions {
-            plan: comparison,
-            wait: WaitOptions { timeout: options.timeout, ..WaitOptions::default() },
-            with_registry_auth: options.with_registry_auth,
-            ..ApplyOptions::default()
-        };
-        let deed = Deed::Rollback { to: number };
-        make(engine, &target.desired, &changes, settings, (deed, &options.by), sink, cancel).await
-    })
-    .await
+    let outcome =
+        locked(identity, ("rollback", &options.by), engine, sink, cancel, async |cancel| {
+            let history = History::read(engine, identity).await?;
+            let target = find(&history, identity, options.to)?;
+            let number = target.number;
+            let observed = observe(engine, &target.desired).await?;
+            // What was added since is not part of what ran then.
+            let comparison = ComparisonOptions { prune: true, adopt: false };
+            let changes =
+                plan(&target.desired, &observed, &comparison).map_err(Error::Definitions)?;
+            let settings = ApplyOptions {
+                plan: comparison,
+                wait: WaitOptions { timeout: options.timeout, ..WaitOptions::default() },
+                with_registry_auth: options.with_registry_auth,
+                ..ApplyOptions::default()
+            };
+            let deed = Deed::Rollback { to: number };
+            make(engine, &target.desired, &changes, settings, (deed, &options.by), sink, cancel)
+                .await
+        })
+        .await?;
+    Ok(outcome.unwrap_or_else(cancelled))
 }
 
 fn find<'history>(
@@ -334,17 +340,25 @@ pub async fn undeploy(
     engine: &Engine,
     sink: &dyn EventSink,
     cancel: &CancellationToken,
-) -> Result<Outcome, Error> {
-    locked(identity, ("undeploy", &options.by), engine, sink, cancel, async |cancel| {
-        let history = History::read(engine, identity).await?;
-        let outcome = cancelled();
-        let _ = cancel;
-        if options.instances.is_none() && outcome.error.is_none() {
-            history.clear(engine).await?;
-        }
-        Ok(outcome)
-    })
-    .await
+) -> Result<Removed, Error> {
+    let removed =
+        locked(identity, ("undeploy", &options.by), engine, sink, cancel, async |cancel| {
+            let history = History::read(engine, identity).await?;
+            let settings = RemoveOptions {
+                namespaces: options.instances.clone().unwrap_or_default(),
+                volumes: options.volumes,
+                timeout: options.timeout,
+            };
+            let design = history.last().map(|entry| &entry.desired);
+            let removed =
+                ailtire_swarm::remove(engine, identity, design, &settings, sink, cancel).await?;
+            if options.instances.is_none() && removed.failures.is_empty() && !removed.cancelled {
+                history.clear(engine).await?;
+            }
+            Ok(removed)
+        })
+        .await?;
+    Ok(removed.unwrap_or_else(|| Removed { cancelled: true, ..Removed::default() }))
 }
 
 /// Applies changes and keeps in the history what runs then.
@@ -451,19 +465,19 @@ fn cancelled() -> Outcome {
     }
 }
 
-/// Does `work` while nobody else deploys the application.
-async fn locked(
+/// Does `work` while nobody else deploys the application; nothing where it is cancelled before.
+async fn locked<T>(
     identity: &Identity,
     (command, by): (&str, &str),
     engine: &Engine,
     sink: &dyn EventSink,
     cancel: &CancellationToken,
-    work: impl AsyncFnOnce(&CancellationToken) -> Result<Outcome, Error>,
-) -> Result<Outcome, Error> {
+    work: impl AsyncFnOnce(&CancellationToken) -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
     let holder = format!("{by}, process {}, `{command}`", std::process::id());
     let lock = tokio::select! {
         biased;
-        () = cancel.cancelled() => return Ok(cancelled()),
+        () = cancel.cancelled() => return Ok(None),
         lock = DeploymentLock::take(engine, identity, &holder, sink) => lock?,
     };
     let either = cancel.child_token();
@@ -483,7 +497,7 @@ async fn locked(
         return Err(Error::LockLost);
     }
     released?;
-    Ok(outcome)
+    Ok(Some(outcome))
 }
 
 /// The images that services of the deployment run, by the reference in their design.

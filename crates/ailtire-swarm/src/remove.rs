@@ -1,0 +1,289 @@
+//! Taking stacks away.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use ailtire_docker::{Engine, EngineError};
+use ailtire_events::{DeploymentSummary, EventKind, EventSink, ObjectAction, ObjectKind};
+use serde::Deserialize;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::calls;
+use crate::desired::label;
+use crate::observe::{Observed, ObservedService, observe_all};
+use crate::order::Graph;
+use crate::plan::Owner;
+use crate::{Desired, Identity};
+
+/// What to take away, and how.
+#[derive(Debug, Clone)]
+pub struct RemoveOptions {
+    /// Instances of stacks; empty: all of the deployment.
+    pub namespaces: BTreeSet<String>,
+    /// Whether named volumes go, too, with what they hold.
+    pub volumes: bool,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// What became of a removal.
+#[derive(Debug, Clone, Default)]
+pub struct Removed {
+    /// The counts; networks, configs, secrets and volumes count too.
+    pub summary: DeploymentSummary,
+    /// What could not be removed, in words.
+    pub failures: Vec<String>,
+    /// Whether the run was cancelled. What was removed stays so.
+    pub cancelled: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Volumes {
+    #[serde(default)]
+    volumes: Option<Vec<Volume>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Volume {
+    name: String,
+}
+
+/// Removes all that a deployment made: children before their parents, and what depends on a service
+/// before it. Each step ends when its tasks are gone, not when the engine has heard of it.
+///
+/// `design` tells what depends on what; without it only the tree of stacks does. Doing it again does
+/// the rest of what could not be done.
+///
+/// # Errors
+/// [`EngineError`] where the engine can't be asked.
+pub async fn remove(
+    engine: &Engine,
+    identity: &Identity,
+    design: Option<&Desired>,
+    options: &RemoveOptions,
+    sink: &dyn EventSink,
+    cancel: &CancellationToken,
+) -> Result<Removed, EngineError> {
+    let begin = std::time::Instant::now();
+    let observed = observe_all(engine).await?;
+    let mut removal = Removal {
+        engine,
+        identity,
+        options,
+        sink,
+        deadline: Instant::now() + options.timeout,
+        removed: Removed::default(),
+    };
+    let work = removal.all(&observed, design);
+    tokio::select! {
+        biased;
+        done = work => done?,
+        () = cancel.cancelled() => {}
+    }
+    let mut removed = removal.removed;
+    removed.cancelled = cancel.is_cancelled();
+    removed.summary.duration = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+    sink.emit(EventKind::DeploymentFinished { summary: removed.summary });
+    Ok(removed)
+}
+
+struct Removal<'a> {
+    engine: &'a Engine,
+    identity: &'a Identity,
+    options: &'a RemoveOptions,
+    sink: &'a dyn EventSink,
+    deadline: Instant,
+    removed: Removed,
+}
+
+impl Removal<'_> {
+    async fn all(
+        &mut self,
+        observed: &Observed,
+        design: Option<&Desired>,
+    ) -> Result<(), EngineError> {
+        let services: Vec<&ObservedService> =
+            observed.services.iter().filter(|service| self.is_ours(&service.spec.labels)).collect();
+        let stacks: BTreeSet<_> = services.iter().filter_map(|it| it.namespace()).collect();
+        self.removed.summary.stacks = stacks.len();
+        for rank in ranks(&services, design) {
+            self.services(&rank).await?;
+        }
+        let networks = observed.networks.iter().filter(|it| self.is_ours(&it.labels));
+        let files = |kind, files: &[crate::ObservedFile]| {
+            let ours = files.iter().filter(|file| self.is_ours(&file.labels));
+            ours.map(|file| (kind, file.id.clone(), file.name.clone(), stack_of(&file.labels)))
+                .collect::<Vec<_>>()
+        };
+        let objects: Vec<_> = networks
+            .map(|it| (ObjectKind::Network, it.id.clone(), it.name.clone(), stack_of(&it.labels)))
+            .chain(files(ObjectKind::Config, &observed.configs))
+            .chain(files(ObjectKind::Secret, &observed.secrets))
+            .collect();
+        for (kind, id, name, stack) in objects {
+            self.object(kind, &id, &name, &stack).await?;
+        }
+        if self.options.volumes {
+            self.volumes(&stacks).await?;
+        }
+        Ok(())
+    }
+
+    fn is_ours(&self, labels: &BTreeMap<String, String>) -> bool {
+        let Some(namespace) = labels.get(label::NAMESPACE) else { return false };
+        let chosen = &self.options.namespaces;
+        match Owner::of(labels, self.identity) {
+            Owner::Ours => chosen.is_empty() || chosen.contains(namespace),
+            // Networks of a stack that was taken over never got our labels.
+            Owner::Unknown => chosen.contains(namespace),
+            Owner::Other(..) => false,
+        }
+    }
+
+    /// Removes services, and waits until their tasks are gone.
+    async fn services(&mut self, services: &[&ObservedService]) -> Result<(), EngineError> {
+        let mut tasks = BTreeSet::new();
+        for service in services {
+            match calls::remove_service(self.engine, &service.id).await {
+                Ok(ended) => {
+                    tasks.extend(ended);
+                    let stack = service.namespace().unwrap_or_default();
+                    self.tell(ObjectKind::Service, stack, service.short_name());
+                }
+                Err(error @ EngineError::Api { .. }) => {
+                    self.removed.summary.failed += 1;
+                    self.removed.failures.push(format!("service {}: {error}", service.name()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let left = calls::wait_for_end(self.engine, &tasks, self.deadline).await?;
+        for task in left {
+            let service = services.iter().find(|service| service.id == task.service_id);
+            let name = service.map_or(task.service_id.as_str(), |service| service.name());
+            let text = format!("task {}: it did not end in time", task.name(name));
+            self.removed.failures.push(text);
+        }
+        Ok(())
+    }
+
+    async fn object(
+        &mut self,
+        kind: ObjectKind,
+        id: &str,
+        name: &str,
+        stack: &str,
+    ) -> Result<(), EngineError> {
+        match calls::remove_object(self.engine, kind, id, self.deadline).await {
+            Ok(()) => self.tell(kind, stack, name),
+            Err(error @ EngineError::Api { .. }) => {
+                self.removed.failures.push(format!("{kind} {name}: {error}"));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Volumes of this engine's node; those of other nodes can't be reached from here.
+    async fn volumes(&mut self, stacks: &BTreeSet<&str>) -> Result<(), EngineError> {
+        for stack in stacks.iter().copied().chain(
+            self.options
+                .namespaces
+                .iter()
+                .map(String::as_str)
+                .filter(|namespace| !stacks.contains(namespace)),
+        ) {
+            let request = self.engine.get("/volumes");
+            let request = request.filter("label", format!("{}={stack}", label::NAMESPACE));
+            let found: Volumes = request.json().await?;
+            for volume in found.volumes.unwrap_or_default() {
+                self.object(ObjectKind::Volume, &volume.name, &volume.name, stack).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, kind: ObjectKind, stack: &str, name: &str) {
+        self.removed.summary.removed += 1;
+        self.sink.emit(EventKind::ObjectChanged {
+            stack: stack.to_owned(),
+            kind,
+            name: name.to_owned(),
+            action: ObjectAction::Removed,
+            changes: Vec::new(),
+        });
+    }
+}
+
+fn stack_of(labels: &BTreeMap<String, String>) -> String {
+    labels.get(label::NAMESPACE).cloned().unwrap_or_default()
+}
+
+/// Services in groups, each of which goes before the next one: by the design where it knows a
+/// service, by the depth of its stack otherwise. What the design does not know any more goes first.
+fn ranks<'a>(
+    services: &[&'a ObservedService],
+    design: Option<&Desired>,
+) -> Vec<Vec<&'a ObservedService>> {
+    let depths = design.map(depths).unwrap_or_default();
+    let rank = |service: &ObservedService| match depths.get(service.name()) {
+        Some(depth) => *depth,
+        None if !depths.is_empty() => usize::MAX,
+        None => {
+            let path = service.spec.labels.get(label::STACK_PATH);
+            path.map_or(0, |path| path.matches('/').count())
+        }
+    };
+    let mut groups: BTreeMap<std::cmp::Reverse<usize>, Vec<&ObservedService>> = BTreeMap::new();
+    for service in services {
+        groups.entry(std::cmp::Reverse(rank(service))).or_default().push(service);
+    }
+    groups.into_values().collect()
+}
+
+/// How many services have to be there before each one, one after the other; a stack's are there
+/// before those of the stacks that it holds.
+fn depths(design: &Desired) -> BTreeMap<&str, usize> {
+    let graph = Graph::new(design);
+    let mut depths = vec![0; graph.nodes.len()];
+    let mut bases = vec![0; design.stacks.len()];
+    let sorted = graph.sorted().unwrap_or_default();
+    // Parents come before children, so one pass over the stacks is enough.
+    for (index, stack) in design.stacks.iter().enumerate() {
+        if let Some(parent) = stack.parent {
+            let of_parent = graph.nodes.iter().zip(&depths);
+            let of_parent = of_parent.filter(|(node, _)| node.place.0 == parent);
+            bases[index] = of_parent.map(|(_, depth)| depth + 1).max().unwrap_or(bases[parent] + 1);
+        }
+        for &node in sorted.iter().filter(|node| graph.nodes[**node].place.0 == index) {
+            let needed = graph.needs[node].iter().map(|needed| depths[*needed] + 1).max();
+            depths[node] = needed.unwrap_or(0).max(bases[index]);
+        }
+    }
+    let names = graph.nodes.iter().map(|node| node.service.spec.name.as_str());
+    names.zip(depths).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(name: &str, path: &str) -> ObservedService {
+        let spec = serde_json::json!({"Name": name, "Labels": {label::STACK_PATH: path}});
+        serde_json::from_value(serde_json::json!({"ID": name, "Spec": spec})).unwrap()
+    }
+
+    #[test]
+    fn children_go_before_their_parents() {
+        let services = [service("root_web", "root"), service("child_web", "root/child")];
+        let services: Vec<_> = services.iter().collect();
+        let names: Vec<Vec<_>> = ranks(&services, None)
+            .iter()
+            .map(|rank| rank.iter().map(|service| service.name().to_owned()).collect())
+            .collect();
+        assert_eq!(names, [["child_web"], ["root_web"]]);
+    }
+}
