@@ -9,5 +9,6 @@ mod directory;
 mod faults;
 mod findings;
 mod looking;
+mod stacks;
 mod support;
 mod usage;

@@ -3,7 +3,7 @@
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Stdio;
 
-use crate::support::{Run, TestApplication, image_files};
+use crate::support::{Run, TestApplication, image_files, machine_address};
 
 const TWO: &str =
     "module.exports = { bad: { dir: 'bad' }, good: { dir: 'good' }, on: { dir: 'on' } };";

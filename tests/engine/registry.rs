@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use private_engine::Registry;
 
-use crate::support::{Run, TestApplication, client, image_files, machine_address};
+use crate::support::{Run, TestApplication, client, image_files};
 
 const USER: &str = "tester";
 const PASSWORD: &str = "swordfish-pass";
@@ -16,7 +16,7 @@ const BASIC: &str = "dGVzdGVyOnN3b3JkZmlzaC1wYXNz";
 const REGISTRY_AUTH: &str = "eyJ1c2VybmFtZSI6InRlc3RlciIsInBhc3N3b3JkIjoic3dvcmRmaXNoLXBhc3MifQ==";
 
 fn start_registry() -> Registry {
-    Registry::start(machine_address(), Some(&format!("{USER}:{HASH}\n"))).unwrap()
+    Registry::start(&client(), Some(&format!("{USER}:{HASH}\n"))).unwrap()
 }
 
 fn in_registry(registry: &Registry, name: &str) -> String {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -27,13 +28,25 @@ pub(crate) fn client() -> Client {
     Client::new(host().strip_prefix("unix://").expect("the private engine has a Unix socket"))
 }
 
+/// The private engine's address, a swarm's manager: ports that services publish in host mode are
+/// reached there.
+pub(crate) fn engine_address() -> Ipv4Addr {
+    client().init_swarm().unwrap()
+}
+
+/// This machine's address as the private engine has it.
+pub(crate) fn machine_address() -> Ipv4Addr {
+    private_engine::machine_address(engine_address())
+}
+
 /// A name that no other test, and no other run, uses.
 pub(crate) fn unique_name() -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     format!("t{}x{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// An application of its own name in a directory of its own. Its images go when it goes.
+/// An application of its own name in a directory of its own. Its images go when it goes, and so
+/// does all that was deployed of it.
 pub(crate) struct TestApplication {
     pub(crate) name: String,
     directory: Directory,
@@ -117,13 +130,14 @@ impl Drop for TestApplication {
             return;
         }
         let client = client();
+        // What can't be removed goes with the engine.
+        let _ = client.remove_application(&self.name);
         let Ok(list) = client.get("/images/json") else { return };
         let images: Value = serde_json::from_slice(&list.body).unwrap_or_default();
         for reference in images.as_array().into_iter().flatten().flat_map(|image| {
             image["RepoTags"].as_array().into_iter().flatten().filter_map(Value::as_str)
         }) {
             if reference.starts_with(&format!("{}-", self.name)) {
-                // What can't be removed goes with the engine.
                 let _ = client.delete(&format!("/images/{reference}"));
             }
         }

@@ -88,6 +88,7 @@ fn run_unit_tests(_: &Workspace) -> Outcome {
 
 fn run_engine_tests(workspace: &Workspace) -> Outcome {
     let engine = PrivateEngine::start(&files::target().join("test-engine"))?;
+    engine.init_swarm()?;
     base_image(&engine.client(), BaseImage::Busybox, &files::base_images())?;
     let mut command = cargo(&["test"]);
     for name in workspace.with_feature(ENGINE_TESTS) {

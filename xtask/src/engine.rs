@@ -27,8 +27,10 @@ pub(crate) fn run(action: &Action) -> Outcome {
                 Some(host) => host,
                 None => Launch::new(&folder).keep_data().detached()?,
             };
-            // What the fixtures stand on.
             let client = Client::new(host.trim_start_matches("unix://"));
+            let address = client.init_swarm()?;
+            terminal::status("Running", &format!("a swarm of one node; ports are at {address}"));
+            // What the fixtures stand on.
             base_image(&client, BaseImage::Busybox, &files::base_images())?;
             terminal::line(&format!("export DOCKER_HOST={host}"));
         }

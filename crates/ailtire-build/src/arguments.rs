@@ -7,7 +7,10 @@ use ailtire::{Access, EndpointOptions, OpenOptions};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{build, check, clean, completions, compose, context, graph, plan, why};
+use crate::commands::{
+    build, check, clean, completions, compose, context, deploy, graph, history, logs, plan,
+    rollback, status, undeploy, why,
+};
 use crate::error::Failure;
 use crate::exit;
 use crate::printer::{Color, Verbosity};
@@ -37,6 +40,14 @@ pub(crate) enum Command {
     Build(build::BuildArguments),
     Plan(plan::PlanArguments),
     Why(why::WhyArguments),
+    #[command(visible_alias = "install")]
+    Deploy(Box<deploy::DeployArguments>),
+    Status(status::StatusArguments),
+    Logs(logs::LogsArguments),
+    History(history::HistoryArguments),
+    Rollback(rollback::RollbackArguments),
+    #[command(visible_alias = "uninstall")]
+    Undeploy(undeploy::UndeployArguments),
     Graph(graph::GraphArguments),
     Context(context::ContextArguments),
     Check(check::CheckArguments),
@@ -191,6 +202,13 @@ fn process_environment() -> BTreeMap<String, String> {
     variables
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
+}
+
+/// Who runs this program: user and host, as far as this machine says.
+pub(crate) fn operator() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{}@{host}", user.unwrap_or_else(|_| "unknown".to_owned()))
 }
 
 #[cfg(test)]

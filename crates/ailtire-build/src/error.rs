@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::fmt::Write as _;
 use std::io;
 
-use ailtire::{EngineError, Error};
+use ailtire::{EngineError, Error, HistoryError};
 use ailtire_events::Diagnostic;
 
 use crate::exit;
@@ -50,8 +50,19 @@ impl Failure {
     }
 
     /// The run was cancelled.
-    pub(crate) fn cancelled(code: u8) -> Self {
-        Self::new(code, "cancelled; images that were finished before are recorded")
+    pub(crate) fn cancelled(code: u8, message: &str) -> Self {
+        Self::new(code, message)
+    }
+
+    /// A task that ended without a result.
+    #[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
+    pub(crate) fn gave_up(error: tokio::task::JoinError) -> Self {
+        Self::io("finish", "a part of the work", &io::Error::other(error))
+    }
+
+    /// Something that was asked for could not be done.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self::new(exit::FAILED, message)
     }
 
     /// Everything was said already.
@@ -105,6 +116,12 @@ impl From<Error> for Failure {
             }
             Error::Bases(diagnostics) => Self { diagnostics, ..Self::new(exit::FAILED, message) },
             Error::Engine(error) => error.into(),
+            Error::Swarm(problem) => Self::new(exit::ENGINE, message).hint(problem.help()),
+            Error::LockLost => Self::new(exit::ENGINE, message)
+                .hint("see `ailtire-build status`; running the same command again is safe"),
+            Error::History(HistoryError::Engine(error)) => error.into(),
+            Error::History(_) => Self::new(exit::ENGINE, message)
+                .hint("what runs is not touched; `ailtire-build history` shows what can be read"),
             Error::State(_) => Self::new(exit::IO, message)
                 .hint("the state may be deleted at any time; it must be writable to build"),
             Error::Outside { .. } => Self::new(exit::UNUSABLE, message)

@@ -45,7 +45,12 @@ impl Interrupt {
 
     /// What a cancelled run ends with.
     pub(crate) fn failure(&self) -> Failure {
-        Failure::cancelled(self.code.load(Ordering::Relaxed))
+        self.failure_with("cancelled; images that were finished before are recorded")
+    }
+
+    /// What a cancelled run ends with, and says.
+    pub(crate) fn failure_with(&self, message: &str) -> Failure {
+        Failure::cancelled(self.code.load(Ordering::Relaxed), message)
     }
 
     /// Waits for `work`, but not after a signal.

@@ -37,11 +37,20 @@ fn main() -> ExitCode {
 }
 
 fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Result<u8, Failure> {
-    use commands::{build, check, clean, completions, compose, context, graph, plan, why};
+    use commands::{
+        build, check, clean, completions, compose, context, deploy, graph, history, logs, plan,
+        rollback, status, undeploy, why,
+    };
     match command {
         Command::Build(arguments) => block_on(build::run(global, arguments, printer)),
-        Command::Plan(arguments) => plan::run(global, &arguments, printer),
+        Command::Plan(arguments) => block_on(plan::run(global, arguments, printer)),
         Command::Why(arguments) => block_on(why::run(global, arguments, printer)),
+        Command::Deploy(arguments) => block_on(deploy::run(global, *arguments, printer)),
+        Command::Status(arguments) => block_on(status::run(global, &arguments, printer)),
+        Command::Logs(arguments) => block_on(logs::run(global, &arguments, printer)),
+        Command::History(arguments) => block_on(history::run(global, &arguments, printer)),
+        Command::Rollback(arguments) => block_on(rollback::run(global, arguments, printer)),
+        Command::Undeploy(arguments) => block_on(undeploy::run(global, arguments, printer)),
         Command::Graph(arguments) => graph::run(global, &arguments, printer),
         Command::Context(arguments) => context::run(global, &arguments, printer),
         Command::Check(arguments) => check::run(global, &arguments, printer),

@@ -1,15 +1,19 @@
 //! What every command does first: read the application, find what the command line speaks of.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ailtire::{
-    Access, Application, Definitions, ImageStore, Plan, PlanOptions, Records, Selection,
+    Access, Application, Definitions, Deployment, EventKind, ImageStore, Plan, PlanOptions,
+    Records, Selection,
 };
 use ailtire_events::{EventSink, NullSink};
 
 use crate::arguments::{GlobalArguments, ReleaseArguments};
+use crate::commands::deploy::StackArguments;
 use crate::error::Failure;
-use crate::printer::Printer;
+use crate::interrupt::Interrupt;
+use crate::printer::{Printer, Reporter};
 
 /// How many names a hint lists.
 const NAMES: usize = 5;
@@ -29,6 +33,62 @@ pub(crate) fn open(
     printer.diagnostics(application.diagnostics());
     require_sound(&application)?;
     Ok(application)
+}
+
+/// Opens the application to write its state; waits for another run unless a signal comes.
+/// `deployments` is whether its stacks are read too.
+///
+/// # Errors
+///
+/// A [`Failure`] where there is none, its state can't be used, or the run was cancelled.
+pub(crate) async fn to_write(
+    global: &GlobalArguments,
+    release: &ReleaseArguments,
+    deployments: bool,
+    reporter: Arc<Reporter>,
+    interrupt: &Interrupt,
+) -> Result<Application, Failure> {
+    let mut options = global.open_options(release, Access::Write)?;
+    options.deployments = deployments;
+    let opening = tokio::task::spawn_blocking(move || Application::open(&options, &*reporter));
+    Ok(interrupt.or_cancelled(opening).await?.map_err(Failure::gave_up)??)
+}
+
+/// Reads the application and its stacks to look at them.
+///
+/// # Errors
+///
+/// A [`Failure`] where there is none, or its definitions can't be used.
+pub(crate) fn with_stacks(
+    global: &GlobalArguments,
+    release: &ReleaseArguments,
+    printer: &Printer,
+) -> Result<Application, Failure> {
+    let mut options = global.open_options(release, Access::Read)?;
+    options.deployments = true;
+    let application = Application::open(&options, &NullSink)?;
+    printer.diagnostics(application.diagnostics());
+    require_sound(&application)?;
+    Ok(application)
+}
+
+/// The stacks that the command line speaks of; findings about their designs go to `sink`.
+///
+/// # Errors
+///
+/// A [`Failure`] where a name means no stack, or the stacks can't be used.
+pub(crate) fn deployment(
+    application: &Application,
+    stacks: &StackArguments,
+    sink: &dyn EventSink,
+) -> Result<Deployment, Failure> {
+    let deployment = application
+        .deployment(&stacks.packages, stacks.recursive, Path::new("."))
+        .map_err(|diagnostics| ailtire::Error::Definitions(diagnostics))?;
+    for diagnostic in deployment.diagnostics() {
+        sink.emit(EventKind::Diagnostic { diagnostic: diagnostic.clone() });
+    }
+    Ok(deployment)
 }
 
 /// Ends the command where the definitions can't be used, which the user was told already.
@@ -107,6 +167,6 @@ pub(crate) fn plan(
 /// Has a sink take what was found while the application was opened.
 pub(crate) fn tell(application: &Application, sink: &dyn EventSink) {
     for diagnostic in application.diagnostics() {
-        sink.emit(ailtire::EventKind::Diagnostic { diagnostic: diagnostic.clone() });
+        sink.emit(EventKind::Diagnostic { diagnostic: diagnostic.clone() });
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ailtire_events::Diagnostic;
+use ailtire_manifest::reference::canonical;
 
 use crate::document::Position;
 use crate::findings::Findings;
@@ -15,12 +16,13 @@ const OWN_INSTANCE: &str = "{{.Service.Name}}-{{.Task.Slot}}";
 /// Services that are the stack's entry, first one that there is.
 const ENTRIES: [&str; 2] = ["frontend", "admin"];
 
-/// Adds the variables of format, section 7, those of `deploy.js`, and the ports of the entry
+/// Says which services are stacks, and adds the variables of format, section 7, those of `deploy.js`, and the ports of the entry
 /// service to `design`.
 pub(crate) fn complete(design: &mut StackDesign, context: &StackContext, findings: &mut Findings) {
     let plain = plain_variables(context);
     let stack = stack_variables(context);
     for (name, service) in &mut design.services {
+        service.is_stack |= context.stack_images.contains(&canonical(&service.image));
         set(service, &context.variables);
         set(service, if service.is_stack { &stack } else { &plain });
         let own = BTreeMap::from([("AILTIRE_SERVICENAME".to_owned(), name.clone())]);

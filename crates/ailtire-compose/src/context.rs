@@ -1,6 +1,6 @@
 //! Where in an application a stack stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a design is read for: one instance of a stack (format, sections 5 to 7).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,6 +21,11 @@ pub struct StackContext {
     pub command_line: BTreeMap<String, String>,
     /// The process environment, for interpolation.
     pub process: BTreeMap<String, String>,
+    /// Images of stacks, as [`ailtire_manifest::reference::canonical`] has them: a service with one
+    /// of them runs that stack, even if it does not say so.
+    pub stack_images: BTreeSet<String>,
+    /// Whether an invalid image reference is replaced by the suggested one (`--fix-tags`).
+    pub fix_tags: bool,
 }
 
 /// The stack that holds another one.

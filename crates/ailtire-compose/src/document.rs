@@ -204,9 +204,8 @@ pub(crate) fn octal(written: &str) -> Option<u32> {
         Some(digits) if digits.bytes().all(|digit| digit.is_ascii_digit()) => {
             u32::from_str_radix(digits, 8).ok()
         }
-        Some(_) => None,
         None if written.bytes().all(|digit| digit.is_ascii_digit()) => written.parse().ok(),
-        None => None,
+        _ => None,
     }
 }
 

@@ -113,8 +113,8 @@ impl Serialize for Written<'_> {
 /// Reads a tree from JSON, keeping the order of keys.
 struct JsonNode;
 
-fn scalar<E>(value: Value, written: String) -> Result<Node, E> {
-    Ok(Node { value, ..Node::plain(written, Position::default()) })
+fn scalar(value: Value, written: String) -> Node {
+    Node { value, ..Node::plain(written, Position::default()) }
 }
 
 impl<'de> DeserializeSeed<'de> for JsonNode {
@@ -133,15 +133,15 @@ impl<'de> Visitor<'de> for JsonNode {
     }
 
     fn visit_unit<E>(self) -> Result<Node, E> {
-        scalar(Value::Null, String::new())
+        Ok(scalar(Value::Null, String::new()))
     }
 
     fn visit_bool<E>(self, flag: bool) -> Result<Node, E> {
-        scalar(Value::Bool(flag), flag.to_string())
+        Ok(scalar(Value::Bool(flag), flag.to_string()))
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Node, E> {
-        scalar(Value::Integer(number), number.to_string())
+        Ok(scalar(Value::Integer(number), number.to_string()))
     }
 
     fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Node, E> {
@@ -153,7 +153,7 @@ impl<'de> Visitor<'de> for JsonNode {
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Node, E> {
-        scalar(Value::Float(number), number.to_string())
+        Ok(scalar(Value::Float(number), number.to_string()))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Node, E> {

@@ -34,11 +34,6 @@ impl Findings {
         }
     }
 
-    /// The file that positions are in.
-    pub(crate) fn file(&self) -> &str {
-        &self.file
-    }
-
     /// `position` with its file and the text of its line.
     pub(crate) fn location(&self, position: Position) -> Location {
         let mut location = Location::file(&self.file);
@@ -118,11 +113,6 @@ impl Finding<'_> {
     /// With what to do next.
     pub(crate) fn help(self, help: impl Into<String>) -> Self {
         self.change(|diagnostic| diagnostic.help(help))
-    }
-
-    /// With a further line of detail.
-    pub(crate) fn detail(self, line: impl Into<String>) -> Self {
-        self.change(|diagnostic| diagnostic.detail(line))
     }
 
     /// With a second place in the same file.

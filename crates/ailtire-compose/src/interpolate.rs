@@ -27,9 +27,15 @@ struct Interpolation<'run> {
 impl Interpolation<'_> {
     fn node(&mut self, node: &mut Node) {
         match &mut node.value {
-            Value::List(items) => items.iter_mut().for_each(|item| self.node(item)),
+            Value::List(items) => {
+                for item in items {
+                    self.node(item);
+                }
+            }
             Value::Map(entries) => {
-                entries.iter_mut().for_each(|entry| self.node(&mut entry.value));
+                for entry in entries {
+                    self.node(&mut entry.value);
+                }
             }
             Value::Text(text) if text.contains('$') => self.scalar(node),
             _ => {}
@@ -73,14 +79,14 @@ impl Interpolation<'_> {
                         "required-variable",
                         format!("the variable `{name}` is required{because}{message}"),
                     )
-                    .help(self.variables.how_to_set(&name));
+                    .help(how_to_set(&name));
             }
             FaultKind::Unset { name } => {
                 if !self.warned.insert(name.clone()) {
                     return;
                 }
                 let near = nearest(&name, self.variables.names());
-                let help = did_you_mean(&near).unwrap_or_else(|| self.variables.how_to_set(&name));
+                let help = did_you_mean(&near).unwrap_or_else(|| how_to_set(&name));
                 self.findings
                     .warning(
                         position,
@@ -91,6 +97,11 @@ impl Interpolation<'_> {
             }
         }
     }
+}
+
+/// How the variable `name` is given a value.
+fn how_to_set(name: &str) -> String {
+    format!("set it with `--env {name}=VALUE`, or in `env` of deploy.js, or in `.env`")
 }
 
 /// Where the bytes from `start` to `end` of a scalar are written, if it is on one line without

@@ -71,7 +71,7 @@ pub use context::{ParentStack, StackContext};
 pub use model::*;
 
 use ailtire_events::Diagnostic;
-use ailtire_manifest::DesignSource;
+pub use ailtire_manifest::DesignSource;
 use ailtire_tree::Tree;
 
 /// What a design came to.

@@ -60,6 +60,7 @@ pub struct Route {
 /// A service of a stack.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[allow(missing_docs, reason = "the fields are Compose's own keys, with Compose's meaning")]
+#[allow(clippy::struct_excessive_bools, reason = "Compose has that many")]
 pub struct Service {
     /// Absent in a file that builds its images, which Swarm can't run: an error of the reader.
     pub image: String,
@@ -132,7 +133,8 @@ pub struct Service {
     pub secrets: Vec<FileReference>,
     #[serde(skip_serializing_if = "Deploy::is_default")]
     pub deploy: Deploy,
-    /// Whether `services.js` gives it `type: 'stack'`: it runs another package's stack image.
+    /// Whether it runs another package's stack image: `services.js` says so (`type: 'stack'`), or
+    /// its image is one.
     #[serde(rename = "x-ailtire-stack", skip_serializing_if = "std::ops::Not::not")]
     pub is_stack: bool,
     /// Where the service stands.

@@ -41,6 +41,13 @@ impl Shared {
         self.names.contains(&name) && self.taken.iter().all(|taken| taken != name)
     }
 
+    /// The network that a stack service at `position` is on: what the file itself calls so, else
+    /// this one.
+    fn of_stack(&mut self, position: Position) -> Option<String> {
+        let own = self.names.iter().find(|name| self.taken.iter().any(|taken| taken == *name));
+        own.copied().or_else(|| self.used(position)).map(str::to_owned)
+    }
+
     /// Its key, now that something at `position` uses it.
     fn used(&mut self, position: Position) -> Option<&'static str> {
         self.used.get_or_insert(position);
@@ -110,8 +117,8 @@ fn attach(
     match named.as_ref().map(|named| &named.value.value) {
         None | Some(Value::Null) => {}
         Some(Value::Map(networks)) => attachments.clone_from(networks),
-        Some(Value::List(names)) if names.iter().all(|name| name.scalar().is_some()) => {
-            attachments.extend(names.iter().map(|name| {
+        Some(Value::List(items)) if items.iter().all(|item| item.scalar().is_some()) => {
+            attachments.extend(items.iter().map(|name| {
                 let nothing = Node::plain("", name.position);
                 Entry::new(name.scalar().unwrap_or_default(), name.position, nothing)
             }));
@@ -152,8 +159,9 @@ fn attach(
     }
     if on_both {
         for shared in [family, siblings] {
-            if let Some(key) = shared.used(position)
-                && replaced.iter().all(|entry| entry.key != key)
+            let is_on = |entry: &Entry| shared.names.contains(&entry.key.as_str());
+            if !replaced.iter().any(is_on)
+                && let Some(key) = shared.of_stack(position)
             {
                 replaced.push(Entry::new(key, position, Node::plain("", position)));
             }
@@ -267,6 +275,19 @@ mod tests {
             networks(text, false),
             format!(
                 r#"a={{"children":null,"family":null}} | {{{generated},"family":{{"name":"own"}}}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn a_stack_is_on_what_the_file_calls_so() {
+        let text = "services: {a: {x-ailtire-stack: true}, b: {networks: [parent], x-ailtire-stack: true}}\n\
+                    networks: {children: {name: c}, sibling: }";
+        let generated = FAMILY;
+        assert_eq!(
+            networks(text, false),
+            format!(
+                r#"a={{"children":null,"sibling":null}} b={{"family":null,"sibling":null}} | {{"children":{{"name":"c"}},{generated},"sibling":null}}"#
             )
         );
     }

@@ -20,7 +20,7 @@ pub(crate) fn read(tree: &Tree, source: &DesignSource, context: &StackContext) -
     let (DesignSource::Compose { path } | DesignSource::Services { path, .. }) = source;
     let text = match text(tree, path) {
         Ok(text) => text,
-        Err(diagnostic) => return Read { design: None, diagnostics: vec![diagnostic] },
+        Err(diagnostic) => return Read { design: None, diagnostics: vec![*diagnostic] },
     };
     let mut findings = Findings::new(path.as_str(), &text);
     let design = design(tree, source, context, &text, &mut findings);
@@ -53,16 +53,17 @@ fn design(
         }
     };
     networks::complete(&mut root, context, is_services_js, findings);
-    let reader = Reader { tree, directory, context, variables: &variables, is_services_js };
+    let reader = Reader { tree, directory, context, variables: &variables };
     let mut design = decode::decode(&root, &reader, findings)?;
     complete::complete(&mut design, context, findings);
     Some(design)
 }
 
 /// The text of the file at `path`.
-fn text(tree: &Tree, path: &str) -> Result<String, Diagnostic> {
-    let unreadable =
-        |message: String| Diagnostic::error("unreadable-file", message).at(Location::file(path));
+fn text(tree: &Tree, path: &str) -> Result<String, Box<Diagnostic>> {
+    let unreadable = |message: String| {
+        Box::new(Diagnostic::error("unreadable-file", message).at(Location::file(path)))
+    };
     let content = match tree.resolve(path) {
         Ok(Resolved::Inside(inside)) => tree.read(&inside),
         _ => tree.read(path),
@@ -75,9 +76,9 @@ fn text(tree: &Tree, path: &str) -> Result<String, Diagnostic> {
         let line = u32::try_from(before.matches('\n').count() + 1).unwrap_or(u32::MAX);
         let mut location = Location::file(path);
         location.line = Some(line);
-        Diagnostic::error("not-utf-8", format!("`{path}` is not UTF-8"))
-            .at(location)
-            .help("save it with the encoding UTF-8")
+        let message = format!("`{path}` is not UTF-8");
+        let diagnostic = Diagnostic::error("not-utf-8", message).at(location);
+        Box::new(diagnostic.help("save it with the encoding UTF-8"))
     })
 }
 
@@ -95,7 +96,7 @@ fn dot_env(
     let text = match text(tree, &path) {
         Ok(text) => text,
         Err(diagnostic) => {
-            findings.add(diagnostic);
+            findings.add(*diagnostic);
             return BTreeMap::new();
         }
     };

@@ -21,6 +21,4 @@ pub(crate) struct Reader<'read> {
     pub(crate) context: &'read StackContext,
     /// The variables that it may name.
     pub(crate) variables: &'read Variables,
-    /// Whether it is a `services.js`. That is in Compose's terms by then, as a compose file is.
-    pub(crate) is_services_js: bool,
 }

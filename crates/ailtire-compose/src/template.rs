@@ -125,14 +125,15 @@ impl Replacing<'_, '_> {
                     replaced.push_str(&self.text(operand, operand_at, depth + 1));
                 }
             }
-            Some('?') => match present {
-                Some(value) => replaced.push_str(value),
-                None => {
+            Some('?') => {
+                if let Some(value) = present {
+                    replaced.push_str(value);
+                } else {
                     let message = self.text(operand, operand_at, depth + 1);
                     let kind = FaultKind::Required { name: name.to_owned(), message };
                     self.fault(at, whole, kind);
                 }
-            },
+            }
             Some(_) => self.fault(at, whole, FaultKind::Syntax),
         }
         rest
@@ -173,6 +174,8 @@ fn closing_brace(text: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -292,8 +295,8 @@ mod tests {
             match piece {
                 Piece::Literal(text) => {
                     // Without it a name without braces would go on.
-                    written.push_str(&format!(".{text}"));
-                    value.push_str(&format!(".{text}"));
+                    written.extend([".", text]);
+                    value.extend([".", text]);
                 }
                 Piece::Dollar => {
                     written.push_str(".$$.");
@@ -308,7 +311,7 @@ mod tests {
                 Piece::Operation { name, colon, operator, operand } => {
                     let (text, operand) = model(operand);
                     let colon_text = if *colon { ":" } else { "" };
-                    written.push_str(&format!("${{{name}{colon_text}{operator}{text}}}"));
+                    write!(written, "${{{name}{colon_text}{operator}{text}}}").unwrap();
                     let found = lookup(name).filter(|found| !colon || !found.is_empty());
                     value.push_str(match (operator, found) {
                         ('-', None) | ('+', Some(_)) => &operand,

@@ -33,11 +33,6 @@ impl Variables {
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.sources.iter().flat_map(BTreeMap::keys).map(String::as_str)
     }
-
-    /// How the variable `name` is given a value.
-    pub(crate) fn how_to_set(&self, name: &str) -> String {
-        format!("set it with `--env {name}=VALUE`, or in `env` of deploy.js, or in `.env`")
-    }
 }
 
 /// The host name of a stack's manager on its family network.

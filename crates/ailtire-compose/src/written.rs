@@ -38,11 +38,11 @@ fn duration_text(duration: Duration) -> String {
         (nanoseconds / 1_000 % 1_000, "us"),
         (nanoseconds % 1_000, "ns"),
     ];
-    let text: String = parts
-        .into_iter()
-        .filter(|(amount, _)| *amount > 0)
-        .map(|(amount, unit)| format!("{amount}{unit}"))
-        .collect();
+    let mut text = String::new();
+    for (amount, unit) in parts.into_iter().filter(|(amount, _)| *amount > 0) {
+        text.push_str(&amount.to_string());
+        text.push_str(unit);
+    }
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 

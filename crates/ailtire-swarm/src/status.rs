@@ -71,6 +71,8 @@ pub struct ServiceStatus {
     pub runs: String,
     /// Fingerprint of its image, where the application built it.
     pub fingerprint: Option<String>,
+    /// Whether its containers have a terminal.
+    pub tty: bool,
     /// When it was last changed, as the swarm writes times (RFC 3339).
     pub updated_at: String,
     /// The newest error of its tasks, unless all is well.
@@ -296,6 +298,7 @@ fn describe(
         image: spec.labels.get(label::IMAGE).cloned().unwrap_or_else(|| runs.clone()),
         runs,
         fingerprint: spec.labels.get(label::FINGERPRINT).cloned(),
+        tty: spec.task_template.container_spec.tty,
         updated_at,
         last_error,
         tasks,

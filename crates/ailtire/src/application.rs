@@ -181,6 +181,13 @@ impl Application {
         Ok(())
     }
 
+    /// The same application without the lock of its state: others may build from now on.
+    #[must_use]
+    pub fn unlocked(mut self) -> Self {
+        self.lock = None;
+        self
+    }
+
     /// Keeps what was found out about files and definitions, so that the next run need not.
     ///
     /// Nothing is wrong where a run that only looks can't keep it, be it that another run has the

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use ailtire_docker::EngineError;
 use ailtire_events::Diagnostic;
 use ailtire_fingerprint::StateError;
+use ailtire_swarm::HistoryError;
+
+use crate::deploy::SwarmProblem;
 
 /// Why a run could not do its work. A failed build is no such error: it is in the outcome.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +27,15 @@ pub enum Error {
     /// The engine can't be used.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The engine can be used, but not to deploy stacks.
+    #[error(transparent)]
+    Swarm(#[from] SwarmProblem),
+    /// Another run took the deployment over, because this one could not reach the engine for long.
+    #[error("another run took over the deployment while this one could not reach the engine")]
+    LockLost,
+    /// What is deployed can't be found out, or what was deployed can't be kept.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// The state directory can't be used.
     #[error(transparent)]
     State(#[from] StateError),

@@ -10,6 +10,7 @@ mod build;
 mod check;
 mod clean;
 mod context;
+mod deploy;
 mod error;
 mod findings;
 mod graph;
@@ -26,11 +27,17 @@ pub use ailtire_docker::{EndpointOptions, Engine, EngineError, ImageStore};
 pub use ailtire_events::{Diagnostic, EventKind, EventSink};
 pub use ailtire_fingerprint::{Record, Records};
 pub use ailtire_manifest::{Application as Definitions, ImageDefinition, Package, find_root};
+pub use ailtire_manifest::{did_you_mean, nearest};
+pub use ailtire_swarm::{self as swarm, HistoryError, OnFailure};
 pub use application::{Access, Application, OpenOptions};
 pub use build::{BuildOptions, BuiltReference, Outcome};
 pub use check::check;
 pub use clean::CleanReport;
 pub use context::{ContextReport, ListedEntry};
+pub use deploy::{
+    DeployOptions, Deployment, DeploymentPlan, ResolveImage, RollbackOptions, SwarmProblem,
+    UndeployOptions, require_swarm, roll_back, undeploy,
+};
 pub use error::Error;
 pub use graph::{Edge, ImageGraph};
 pub use plan::{Action, Plan, PlanOptions, PlannedBase, PlannedImage};

@@ -52,11 +52,7 @@ impl Application {
         }
         let named = self.definitions.images_named(selector);
         let images: Vec<_> = named.map(|(index, _)| index).collect();
-        let package = match self.package_at(selector, &selection.working_directory) {
-            Some(package) => Ok(package),
-            None => resolve_package(&self.definitions.packages, selector),
-        };
-        match package {
+        match self.package_named(selector, &selection.working_directory) {
             Ok(package) => {
                 let below = self.images_of(&[package], selection.recursive);
                 if images.is_empty() && below.is_empty() {
@@ -101,7 +97,9 @@ impl Application {
             (LookupError::Unknown { .. }, Some(package)) => Ok(package),
             (LookupError::Unknown { near, .. }, None) => {
                 let names = packages.iter().filter_map(|package| package.deployment.as_ref());
+                let is_key = |name: &str| packages.iter().any(|p| p.key.eq_ignore_ascii_case(name));
                 let names = names.map(|deployment| deployment.name.as_str());
+                let names = names.filter(|name| !is_key(name));
                 let near = nearest(selector, names.chain(near.iter().map(String::as_str)));
                 let mut diagnostic = Diagnostic::error("nothing-selected", error.to_string());
                 diagnostic.help = did_you_mean(&near)
@@ -113,12 +111,9 @@ impl Application {
     }
 
     fn unknown(&self, selector: &str, error: &LookupError) -> Diagnostic {
-        let packages = &self.definitions.packages;
         let (near, message) = match error {
             LookupError::Ambiguous { candidates, .. } => {
-                let places = candidates.iter().map(|&index| packages[index].directory.clone());
-                let help = format!("name one of them by its directory: {}", quoted(places));
-                return Diagnostic::error("ambiguous-selector", error.to_string()).help(help);
+                return self.ambiguous(candidates, error);
             }
             LookupError::Unknown { near, .. } => {
                 (near, format!("nothing is called `{selector}`: no package, no image"))
@@ -138,6 +133,38 @@ impl Application {
             return error.help("packages below it do: add `--recursive`");
         }
         error.help("images are defined in its `deploy/build.js`")
+    }
+
+    /// The package that `name` means: by its directory, or by one of its names.
+    pub(crate) fn package_named(
+        &self,
+        name: &str,
+        working_directory: &Path,
+    ) -> Result<usize, LookupError> {
+        match self.package_at(name, working_directory) {
+            Some(package) => Ok(package),
+            None => resolve_package(&self.definitions.packages, name),
+        }
+    }
+
+    /// The error for a name that means no package, or several.
+    pub(crate) fn unknown_package(&self, name: &str, error: &LookupError) -> Diagnostic {
+        match error {
+            LookupError::Ambiguous { candidates, .. } => self.ambiguous(candidates, error),
+            LookupError::Unknown { near, .. } => {
+                let listed = || "`ailtire-build graph` lists packages".to_owned();
+                let message = format!("there is no package `{name}`");
+                Diagnostic::error("unknown-package", message)
+                    .help(did_you_mean(near).unwrap_or_else(listed))
+            }
+        }
+    }
+
+    fn ambiguous(&self, candidates: &[usize], error: &LookupError) -> Diagnostic {
+        let packages = &self.definitions.packages;
+        let places = candidates.iter().map(|&index| packages[index].directory.clone());
+        let help = format!("name one of them by its directory: {}", quoted(places));
+        Diagnostic::error("ambiguous-selector", error.to_string()).help(help)
     }
 
     /// The package whose directory is `selector`, from the working directory or from the root.

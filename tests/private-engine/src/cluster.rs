@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::error::{Error, Tried};
+use crate::folder::remove_folder;
 use crate::network::{self, Connection, Network};
 use crate::{Launch, PrivateEngine, debian, registry, swarm};
 
@@ -84,7 +85,7 @@ impl Cluster {
 
     /// Host and port of the registry, as the nodes and this machine reach it.
     pub fn registry(&self) -> String {
-        format!("{}:{REGISTRY_PORT}", self.switch.network.address(SWITCH))
+        self.switch.registry()
     }
 
     /// Pushes an image of a node to the registry, and returns the reference under which every node
@@ -119,7 +120,7 @@ impl Switch {
         let network = Network::choose(folder)?;
         let address = network.address(SWITCH);
         let data = folder.join("registry");
-        crate::folder::remove_folder(&data)?;
+        remove_folder(&data)?;
         registry::prepare(&data, &format!("{address}:{REGISTRY_PORT}"), None)?;
         let mut command = Command::new("/bin/sh");
         command.args(["-c", include_str!("switch.sh"), "switch", &network.device]);
@@ -138,13 +139,17 @@ impl Switch {
         Ok(switch)
     }
 
+    fn registry(&self) -> String {
+        format!("{}:{REGISTRY_PORT}", self.network.address(SWITCH))
+    }
+
     fn connection(&self, folder: &Path, number: u8) -> Connection {
         Connection {
             outside: self.namespace.clone(),
             device: network::name(folder),
             plug: "ip link set \"$1\" master switch && ip link set \"$1\" up".into(),
             address: self.network.address(FIRST_NODE + number),
-            network: self.network.clone(),
+            registry: Some(self.registry()),
         }
     }
 

@@ -210,8 +210,12 @@ impl Launch {
         command.arg("--data-root").arg(layout.data());
         command.arg("--exec-root").arg(&exec_root);
         command.arg("--pidfile").arg(exec_root.join("docker.pid"));
-        // What else is in its network is ours.
-        command.arg("--insecure-registry").arg(connection.network.subnet());
+        if let Some(registry) = &connection.registry {
+            command.arg("--insecure-registry").arg(registry);
+        }
+        // The machine's name servers are out of reach, and every unknown name would take as long as
+        // it takes to give them up. Here nothing listens, which is known at once.
+        command.arg("--dns").arg(connection.address.to_string());
         command.arg("--cgroup-parent").arg(format!("/{}", connection.device));
         // A process namespace of its own and systemd's driver don't agree about process ids.
         command.args(["--exec-opt", "native.cgroupdriver=cgroupfs"]);

@@ -46,6 +46,14 @@ impl Client {
         &self.socket
     }
 
+    /// The engine's process id, as this process sees it.
+    pub(crate) fn process(&self) -> Result<u32, Error> {
+        UnixStream::connect(&self.socket)
+            .and_then(|stream| Ok(rustix::net::sockopt::socket_peercred(&stream)?))
+            .map(|peer| peer.pid.as_raw_nonzero().get().cast_unsigned())
+            .tried(|| format!("asking who is at {}", self.socket.display()))
+    }
+
     /// Whether an engine answers.
     pub fn answers(&self) -> bool {
         self.get("/_ping").is_ok_and(|response| response.status == 200)

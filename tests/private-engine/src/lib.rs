@@ -21,6 +21,7 @@
 //! No registry is needed: [`base_image`] makes base images from Debian packages.
 
 mod cluster;
+mod containers;
 mod debian;
 mod engine;
 mod error;
@@ -29,6 +30,7 @@ mod http;
 mod images;
 mod network;
 mod registry;
+mod stacks;
 mod swarm;
 mod wait;
 

@@ -24,7 +24,6 @@ pub(crate) struct Network {
 /// How one engine is connected.
 #[derive(Debug, Clone)]
 pub(crate) struct Connection {
-    pub(crate) network: Network,
     /// The namespace that the engine's device leads to, as a file of `/proc`.
     pub(crate) outside: PathBuf,
     /// The device's name there.
@@ -32,6 +31,8 @@ pub(crate) struct Connection {
     /// What the shell does there to connect the device `$1`.
     pub(crate) plug: String,
     pub(crate) address: Ipv4Addr,
+    /// The registry of the network, which has no certificate. BuildKit wants it named.
+    pub(crate) registry: Option<String>,
 }
 
 impl Network {
@@ -52,19 +53,14 @@ impl Network {
         machine_address(self.address(0))
     }
 
-    /// The network as engines are told about it.
-    pub(crate) fn subnet(&self) -> String {
-        format!("{}/24", self.address(0))
-    }
-
     /// An engine that nothing else is connected to but this machine.
-    pub(crate) fn direct(self) -> Connection {
+    pub(crate) fn direct(&self) -> Connection {
         Connection {
             outside: "/proc/self/ns/net".into(),
             device: self.device.clone(),
             plug: format!("ip addr add {}/24 dev \"$1\" && ip link set \"$1\" up", self.machine()),
             address: self.address(ENGINE),
-            network: self,
+            registry: None,
         }
     }
 }
@@ -83,7 +79,7 @@ pub(crate) fn name(folder: &Path) -> String {
 /// `10.x.y` that does not occur in `routes`; a machine that uses all gets the first.
 fn free_prefix(seed: u64, routes: &str) -> [u8; 3] {
     let prefix = |step: u64| {
-        let [.., second, third] = ((seed >> 32).wrapping_add(step) % (56 * 256)).to_be_bytes();
+        let [.., second, third] = ((seed >> 32).wrapping_add(step) % (50 * 256)).to_be_bytes();
         [10, 200 + second, third]
     };
     let is_free =
@@ -108,7 +104,7 @@ mod tests {
         assert_eq!(free_prefix(0, ""), [10, 200, 0]);
         let routes = "10.200.0.0/24 dev br-a scope link\n10.200.1.0/24 dev br-b scope link\n";
         assert_eq!(free_prefix(0, routes), [10, 200, 2]);
-        assert_eq!(free_prefix(14_335 << 32, ""), [10, 255, 255]);
+        assert_eq!(free_prefix(12_799 << 32, ""), [10, 249, 255]);
     }
 
     #[test]

@@ -2,14 +2,15 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::Client;
 use crate::debian::{find, need};
 use crate::error::{Error, Tried};
 
-/// A registry of this machine that engines of our own reach; dropping it stops it.
+/// A registry on the loopback of an engine of our own, where no engine wants a certificate;
+/// dropping it stops it.
 #[derive(Debug)]
 pub struct Registry {
     process: Child,
@@ -18,16 +19,17 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts a registry on a free port of `address`, this machine's as an engine sees it
-    /// ([`crate::machine_address`]). It wants the password of one of `users` (lines as `htpasswd`
-    /// writes them) where there are any.
+    /// Starts a registry on a free port. It wants the password of one of `users` (lines as
+    /// `htpasswd` writes them) where there are any.
     ///
     /// # Errors
-    /// The program can't be installed or does not start.
-    pub fn start(address: Ipv4Addr, users: Option<&str>) -> Result<Self, Error> {
+    /// The program can't be installed or does not start; the engine can't be reached.
+    pub fn start(engine: &Client, users: Option<&str>) -> Result<Self, Error> {
         let folder = tempfile::tempdir().tried(|| "creating a folder".into())?;
-        let settings = prepare(folder.path(), &format!("{address}:0"), users)?;
-        let mut command = Command::new(find(PROGRAM).unwrap_or_else(|| PROGRAM.into()));
+        let settings = prepare(folder.path(), "127.0.0.1:0", users)?;
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/proc/{}/ns/net", engine.process()?));
+        command.arg(find(PROGRAM).unwrap_or_else(|| PROGRAM.into()));
         command.arg("serve").arg(settings).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = command.spawn().tried(|| format!("running {PROGRAM}"))?;
         let log = process.stderr.take();
@@ -37,7 +39,7 @@ impl Registry {
         Ok(registry)
     }
 
-    /// Host and port.
+    /// Host and port, as the engine has them.
     pub fn address(&self) -> &str {
         &self.address
     }

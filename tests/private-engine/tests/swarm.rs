@@ -99,13 +99,7 @@ fn host_port(target: u16, published: u16) -> Value {
 
 /// The nodes of a service's running tasks.
 fn nodes_of(client: &Client, service: &str) -> Vec<String> {
-    let tasks = client
-        .get_json(&format!(
-            "/tasks?filters=%7B%22service%22%3A%5B%22{service}%22%5D%2C%22desired-state%22%3A%5B%22running%22%5D%7D"
-        ))
-        .unwrap();
-    let running =
-        tasks.as_array().unwrap().iter().filter(|task| task["Status"]["State"] == "running");
+    let running = client.running_tasks(service).unwrap().into_iter();
     running.map(|task| task["NodeID"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -130,6 +124,19 @@ fn an_engine_is_a_swarm_of_one_for_everyone_who_asks() {
         let said = wait_for(LIMIT, "a page", || page(engine.address(), port)).unwrap();
         assert_eq!(said, name.trim());
     }
+    assert_eq!(client.running_tasks("web").unwrap().len(), 2);
+    let inside = client.run("carrier", image, &["wget", "-qO-", "http://one"]).unwrap();
+    assert_eq!(inside.trim(), name.trim());
+    let error = client.run("carrier", image, &["sh", "-c", "echo no luck; exit 3"]).unwrap_err();
+    assert!(error.to_string().ends_with("no luck\n"), "{error}");
+    let parts = |kind: &str| client.get_json(kind).unwrap();
+    client.remove_application("we").unwrap();
+    assert_eq!(parts("/services").as_array().unwrap().len(), 3);
+    for name in ["web", "one", "two", "carrier"] {
+        client.remove_application(name).unwrap();
+    }
+    assert_eq!(parts("/services"), json!([]));
+    assert!(!parts("/networks").to_string().contains("carrier"));
     let socket = client.socket().to_owned();
     engine.stop().unwrap();
     assert!(!socket.exists());

@@ -1,17 +1,17 @@
 //! `build`: brings images up to date.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ailtire::{Access, Application, BuildOptions, Engine, EventKind, EventSink, Outcome};
+use ailtire::{BuildOptions, Engine, Outcome};
 use clap::Args;
 
+use super::events::{EventArguments, reported};
 use super::plan::SelectionArguments;
 use crate::arguments::{GlobalArguments, ReleaseArguments};
 use crate::error::Failure;
 use crate::interrupt::Interrupt;
-use crate::printer::{MessageFormat, Printer, Progress, Reporter};
+use crate::printer::{Printer, Reporter};
 use crate::{exit, files, opening};
 
 const EXAMPLES: &str = "\
@@ -53,13 +53,8 @@ pub(crate) struct BuildArguments {
     #[arg(long, conflicts_with = "metadata_file")]
     dry_run: bool,
 
-    /// How to show progress
-    #[arg(long, value_name = "HOW", default_value = "auto")]
-    progress: Progress,
-
-    /// Form of messages
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
-    message_format: MessageFormat,
+    #[command(flatten)]
+    events: EventArguments,
 
     /// Write a JSON object here: reference → image id and fingerprint of all that is up to date
     #[arg(long, value_name = "FILE")]
@@ -76,21 +71,9 @@ pub(crate) async fn run(
     arguments: BuildArguments,
     printer: &Arc<Printer>,
 ) -> Result<u8, Failure> {
-    let reporter = Arc::new(Reporter::new(printer, arguments.message_format, arguments.progress));
+    let reporter = arguments.events.reporter(printer);
     let result = build(global, &arguments, &reporter).await;
-    reporter.finish();
-    let result = result.map_err(|mut failure| {
-        // Programs get findings as events, like all others.
-        for diagnostic in failure.take_diagnostics() {
-            reporter.emit(EventKind::Diagnostic { diagnostic });
-        }
-        failure
-    });
-    match reporter.take_lost() {
-        // A reader that went away has what it wanted; one that is cut off must be told.
-        Some(error) if error.kind() != ErrorKind::BrokenPipe => result.and(Err(error.into())),
-        _ => result,
-    }
+    reported(&reporter, result)
 }
 
 async fn build(
@@ -103,7 +86,8 @@ async fn build(
     let endpoint = global.endpoint();
     let engine = tokio::spawn(async move { Engine::connect(&endpoint).await });
     let application =
-        open_to_write(global, &arguments.release, Arc::clone(reporter), &interrupt).await?;
+        opening::to_write(global, &arguments.release, false, Arc::clone(reporter), &interrupt)
+            .await?;
     reporter.set_root(application.root().to_owned());
     opening::tell(&application, &**reporter);
     opening::require_sound(&application)?;
@@ -115,7 +99,7 @@ async fn build(
         pull: arguments.pull,
         dry_run: arguments.dry_run,
     };
-    let engine = interrupt.or_cancelled(engine).await?.map_err(gave_up)??;
+    let engine = interrupt.or_cancelled(engine).await?.map_err(Failure::gave_up)??;
     let outcome = application.build(&options, &engine, &**reporter, interrupt.token()).await?;
     if let Some(file) = &arguments.metadata_file {
         write_metadata(file, &outcome)?;
@@ -131,27 +115,6 @@ async fn build(
     }
     let complete = outcome.summary.failed + outcome.summary.skipped == 0;
     Ok(if complete { exit::DONE } else { exit::FAILED })
-}
-
-/// Opens the application to write its state; waits for another run unless a signal comes.
-///
-/// # Errors
-///
-/// A [`Failure`] where there is none, its state can't be used, or the run was cancelled.
-pub(super) async fn open_to_write(
-    global: &GlobalArguments,
-    release: &ReleaseArguments,
-    reporter: Arc<Reporter>,
-    interrupt: &Interrupt,
-) -> Result<Application, Failure> {
-    let options = global.open_options(release, Access::Write)?;
-    let opening = tokio::task::spawn_blocking(move || Application::open(&options, &*reporter));
-    Ok(interrupt.or_cancelled(opening).await?.map_err(gave_up)??)
-}
-
-/// A task that ended without a result.
-fn gave_up(error: tokio::task::JoinError) -> Failure {
-    Failure::io("finish", "a part of the work", &std::io::Error::other(error))
 }
 
 fn write_metadata(file: &Path, outcome: &Outcome) -> Result<(), Failure> {

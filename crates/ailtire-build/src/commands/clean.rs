@@ -5,13 +5,12 @@ use std::sync::Arc;
 use ailtire::{CleanReport, Engine};
 use clap::Args;
 
-use super::build::open_to_write;
 use crate::arguments::{GlobalArguments, ReleaseArguments};
 use crate::error::Failure;
-use crate::exit;
 use crate::interrupt::Interrupt;
 use crate::printer::style::{GOOD, NOTICE, status};
 use crate::printer::{MessageFormat, Printer, Progress, Reporter};
+use crate::{exit, opening};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -40,9 +39,14 @@ pub(crate) async fn run(
     let reporter = Arc::new(Reporter::new(printer, MessageFormat::Human, Progress::Plain));
     let interrupt = Interrupt::listen(&reporter)?;
     // Broken definitions are no reason to keep what was built from them: nobody is told of them.
-    let application =
-        open_to_write(global, &ReleaseArguments::default(), Arc::clone(&reporter), &interrupt)
-            .await?;
+    let application = opening::to_write(
+        global,
+        &ReleaseArguments::default(),
+        false,
+        Arc::clone(&reporter),
+        &interrupt,
+    )
+    .await?;
     let engine = if arguments.images {
         Some(interrupt.or_cancelled(Engine::connect(&global.endpoint())).await??)
     } else {

@@ -1,6 +1,5 @@
 //! `compose`: the design of a stack as a compose file.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use ailtire::{Access, Application, StackTree};
@@ -82,13 +81,12 @@ fn only_root(application: &Application, tree: StackTree) -> Result<(StackTree, u
     let definitions = application.definitions();
     let is_top = |root: &usize| definitions.packages[tree.stacks[*root].package].parent.is_none();
     let roots: Vec<usize> = tree.roots().collect();
-    match roots.iter().copied().find(is_top).or((roots.len() == 1).then_some(0)) {
-        Some(root) => Ok((tree, root)),
-        None => {
-            let keys = roots.iter().map(|&root| &definitions.packages[tree.stacks[root].package]);
-            let keys: Vec<String> = keys.map(|package| format!("`{}`", package.key)).collect();
-            Err(Failure::usage("the top package has no stack, and others have several")
-                .hint(format!("name one of {}", keys.join(", "))))
-        }
+    let root = roots.iter().copied().find(is_top).or((roots.len() == 1).then_some(0));
+    if let Some(root) = root {
+        return Ok((tree, root));
     }
+    let keys = roots.iter().map(|&root| &definitions.packages[tree.stacks[root].package]);
+    let keys: Vec<String> = keys.map(|package| format!("`{}`", package.key)).collect();
+    Err(Failure::usage("the top package has no stack, and others have several")
+        .hint(format!("name one of {}", keys.join(", "))))
 }

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ailtire::{
-    Access, Application, BuildOptions, BuiltReference, DeployOptions, Deployment, Engine,
-    EventSink, OnFailure, PlanOptions, ResolveImage,
+    Application, BuildOptions, BuiltReference, DeployOptions, Deployment, Engine, EventSink,
+    OnFailure, PlanOptions, ResolveImage,
 };
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 use super::events::{EventArguments, reported};
-use super::saved_plan;
-use crate::arguments::{GlobalArguments, ReleaseArguments};
+use super::outcome::conclude;
+use super::plan_deploy;
+use crate::arguments::{GlobalArguments, ReleaseArguments, operator};
 use crate::error::Failure;
 use crate::interrupt::Interrupt;
 use crate::printer::{Printer, Reporter};
@@ -73,6 +75,7 @@ pub(crate) struct DeployArguments {
 
     /// Apply this saved plan, and refuse if anything has changed since
     #[arg(long, value_name = "FILE")]
+    #[arg(conflicts_with_all = ["packages", "recursive", "prune", "adopt", "resolve_image"])]
     plan: Option<PathBuf>,
 
     #[command(flatten)]
@@ -107,8 +110,21 @@ pub(crate) struct ChangeArguments {
     pub(crate) resolve_image: Resolve,
 }
 
+impl ChangeArguments {
+    /// What a plan is made with.
+    pub(crate) fn options(&self) -> DeployOptions {
+        DeployOptions {
+            resolve: self.resolve_image.into(),
+            prune: self.prune,
+            adopt: self.adopt,
+            ..DeployOptions::default()
+        }
+    }
+}
+
 /// When to ask registries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Resolve {
     /// For every image
     #[default]
@@ -187,22 +203,21 @@ async fn deploy(
     reporter: &Arc<Reporter>,
 ) -> Result<u8, Failure> {
     let interrupt = Interrupt::listen(reporter)?;
-    let saved = arguments.plan.as_deref().map(saved_plan::read).transpose()?;
+    let saved = arguments.plan.as_deref().map(plan_deploy::read).transpose()?;
+    let (stacks, changes) = match &saved {
+        Some(saved) => saved.arguments(),
+        None => (arguments.stacks.clone(), arguments.changes.clone()),
+    };
     let endpoint = global.endpoint();
     let engine = tokio::spawn(async move { Engine::connect(&endpoint).await });
-    let application = opening::to_write(
-        global,
-        &arguments.release,
-        Arc::clone(reporter),
-        &interrupt,
-        |options| options.deployments = true,
-    )
-    .await?;
+    let application =
+        opening::to_write(global, &arguments.release, true, Arc::clone(reporter), &interrupt)
+            .await?;
     reporter.set_root(application.root().to_owned());
     opening::tell(&application, &**reporter);
     opening::require_sound(&application)?;
-    let deployment = opening::deployment(&application, &arguments.stacks, &**reporter)?;
-    let engine = interrupt.or_cancelled(engine).await?.map_err(super::build::gave_up)??;
+    let deployment = opening::deployment(&application, &stacks, &**reporter)?;
+    let engine = interrupt.or_cancelled(engine).await?.map_err(Failure::gave_up)??;
     let swarm = ailtire::require_swarm(&engine, arguments.init_swarm);
     interrupt.or_cancelled(swarm).await??;
     let built =
@@ -211,22 +226,18 @@ async fn deploy(
     // Whoever builds now must not wait until everything runs.
     let application = application.unlocked();
     let options = DeployOptions {
-        resolve: arguments.changes.resolve_image.into(),
-        prune: arguments.changes.prune,
-        adopt: arguments.changes.adopt,
+        by: operator(),
         timeout: arguments.timeout,
         detach: arguments.detach,
         on_failure: arguments.on_failure.into(),
         with_registry_auth: arguments.with_registry_auth,
-        saved,
+        expected: saved.map(|saved| saved.changes),
+        ..changes.options()
     };
     let deploying =
         application.deploy(&deployment, &built, &options, &engine, &**reporter, interrupt.token());
     let outcome = deploying.await?;
-    if outcome.cancelled {
-        return Err(interrupt.failure_with("cancelled; run the same command again to go on"));
-    }
-    Ok(if outcome.is_done() { exit::DONE } else { exit::FAILED })
+    conclude(outcome, &interrupt, reporter)
 }
 
 /// The images of the deployment as they are when everything that can be built is.
@@ -248,7 +259,7 @@ async fn bring_up_to_date(
         ..BuildOptions::default()
     };
     let sink: &dyn EventSink = &**reporter;
-    if arguments.no_build {
+    if arguments.no_build || arguments.plan.is_some() {
         let fresh = application.require_fresh(&options.plan, engine, sink);
         return Ok(interrupt.or_cancelled(fresh).await??);
     }
@@ -275,7 +286,8 @@ mod tests {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("5m"), Ok(Duration::from_mins(5)));
         assert_eq!(duration("1h"), Ok(Duration::from_hours(1)));
-        for wrong in ["", "m", "1d", "-1s", "1.5m", "99999999999999999999", "18446744073709551615h"] {
+        for wrong in ["", "m", "1d", "-1s", "1.5m", "99999999999999999999", "18446744073709551615h"]
+        {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }

@@ -6,11 +6,21 @@ pub(crate) mod clean;
 pub(crate) mod completions;
 pub(crate) mod compose;
 pub(crate) mod context;
+pub(crate) mod deploy;
+mod events;
 pub(crate) mod graph;
 mod graph_formats;
+pub(crate) mod history;
+pub(crate) mod logs;
+mod outcome;
 pub(crate) mod plan;
+pub(crate) mod plan_deploy;
 mod reasons;
+pub(crate) mod rollback;
+pub(crate) mod status;
+pub(crate) mod undeploy;
 pub(crate) mod why;
+mod why_service;
 
 use clap::ValueEnum;
 

@@ -1,12 +1,15 @@
 //! `plan`: what `build` would do, and why.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use ailtire::{Action, Application, Plan, PlanOptions, PlannedImage};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serde::Serialize;
 
+use super::deploy::StackArguments;
+use super::plan_deploy::{self, PlanDeployArguments};
 use super::reasons::{WordedReason, lines, status_of, worded};
 use super::{DATA_VERSION, DataFormat};
 use crate::arguments::{GlobalArguments, ReleaseArguments};
@@ -22,9 +25,10 @@ const EXAMPLES: &str = "\
 Examples:
   ailtire-build plan                      the whole application
   ailtire-build plan MyPackage            the images of one package, and what they need
+  ailtire-build plan --deploy             what `deploy` would change, against what runs now
   ailtire-build plan --format json | jq '.images[] | select(.status == \"build\").image'";
 
-/// Show what `build` would do and why, without an engine
+/// Show what `build` would do and why, without an engine; with `--deploy`, what `deploy` would
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct PlanArguments {
@@ -33,6 +37,9 @@ pub(crate) struct PlanArguments {
 
     #[command(flatten)]
     release: ReleaseArguments,
+
+    #[command(flatten)]
+    deploy: PlanDeployArguments,
 
     /// Form of the plan
     #[arg(long, value_name = "FORMAT", default_value = "text")]
@@ -88,16 +95,24 @@ impl SelectionArguments {
 /// # Errors
 ///
 /// A [`Failure`] where the application can't be planned.
-pub(crate) fn run(
+pub(crate) async fn run(
     global: &GlobalArguments,
-    arguments: &PlanArguments,
-    printer: &Printer,
+    arguments: PlanArguments,
+    printer: &Arc<Printer>,
 ) -> Result<u8, Failure> {
-    let application = opening::open(global, &arguments.release, printer)?;
-    let options = arguments.selection.options(&application)?;
+    let PlanArguments { selection, release, deploy, format } = &arguments;
+    if deploy.deploy {
+        let stacks = StackArguments {
+            packages: selection.selectors.clone(),
+            recursive: selection.recursive,
+        };
+        return plan_deploy::run(global, release, stacks, deploy, *format, printer).await;
+    }
+    let application = opening::open(global, release, printer)?;
+    let options = selection.options(&application)?;
     let endpoint = global.endpoint().describe()?;
     let (plan, _) = opening::plan(&application, &options, &endpoint, None, printer)?;
-    match arguments.format {
+    match format {
         DataFormat::Text => printer.data(&text(&plan, printer.verbosity()))?,
         DataFormat::Json => printer.pretty_json(&document(&plan, &application))?,
     }

@@ -2,14 +2,15 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use ailtire::{Action, Engine, ImageStore, Plan, PlanOptions, Records};
+use ailtire::swarm::status::ServiceStatus;
+use ailtire::{Action, Application, Engine, ImageStore, Plan, PlanOptions, Records};
 use ailtire_events::DirtyReason;
 use clap::Args;
 use serde::Serialize;
 
 use super::reasons::{WordedReason, lines_with_digests, status_of, worded};
+use super::why_service::ServiceAnswer;
 use super::{DATA_VERSION, DataFormat};
 use crate::arguments::{GlobalArguments, ReleaseArguments};
 use crate::error::Failure;
@@ -20,15 +21,23 @@ use crate::{exit, opening};
 const EXAMPLES: &str = "\
 Examples:
   ailtire-build why web:latest            by tag
-  ailtire-build why mservice1             by name
+  ailtire-build why mservice1             an image by name, or a service that runs
+  ailtire-build why --service web         from what its tasks run back to the file that changed
   ailtire-build why web --format json     for programs";
 
-/// Show why an image has to be built: root causes first, then what follows from them
+/// Show why an image has to be built, or why a service runs what it runs
+///
+/// Root causes first, then what follows from them. For a service: since which deployment, what was
+/// changed then, and how its image came about.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct WhyArguments {
-    /// The image: its name or tag
-    image: String,
+    /// The image (its name or tag), or a service that runs
+    name: String,
+
+    /// Take NAME for a service, also where an image has it
+    #[arg(long)]
+    service: bool,
 
     #[command(flatten)]
     release: ReleaseArguments,
@@ -53,26 +62,100 @@ pub(crate) async fn run(
     printer: &Printer,
 ) -> Result<u8, Failure> {
     let application = opening::open(global, &arguments.release, printer)?;
-    let image = opening::select_one(&application, &arguments.image)?;
+    let image = match opening::select_one(&application, &arguments.name) {
+        Ok(image) if !arguments.service => image,
+        // What is no image may be a service that runs.
+        selected => match running_service(global, &application, &arguments).await {
+            Ok(service) => {
+                return why_service(global, &application, &arguments, service, printer).await;
+            }
+            Err(error) if arguments.service => return Err(error),
+            Err(_) => selected?,
+        },
+    };
+    let (plan, records, engine) = plan(global, &application, &arguments, image, printer).await?;
+    let answer = Answer::of(&plan, image, &records);
+    match arguments.format {
+        DataFormat::Text => printer.data(&answer.text(words::now()))?,
+        DataFormat::Json => {
+            let engine = engine.as_deref();
+            printer.pretty_json(&Document { version: DATA_VERSION, engine, answer })?;
+        }
+    }
+    Ok(exit::DONE)
+}
+
+/// Plans one image; the endpoint is that of an engine that answered.
+async fn plan(
+    global: &GlobalArguments,
+    application: &Application,
+    arguments: &WhyArguments,
+    image: usize,
+    printer: &Printer,
+) -> Result<(Plan, Records, Option<String>), Failure> {
     let (endpoint, store) = engine(global, printer).await?;
     let options = PlanOptions {
         images: vec![image],
         platforms: arguments.platform.clone(),
         ..PlanOptions::default()
     };
-    let (plan, records) =
-        opening::plan(&application, &options, &endpoint, store.as_ref(), printer)?;
-    let asked = plan.images.iter().position(|planned| planned.definition == image);
-    // The asked image is the last one: everything else in the plan is there because it needs it.
-    let answer = Answer::find(&plan, asked.unwrap_or(0), &records);
+    let (plan, records) = opening::plan(application, &options, &endpoint, store.as_ref(), printer)?;
+    Ok((plan, records, store.is_some().then_some(endpoint)))
+}
+
+/// The service that runs and has the name that was asked for.
+async fn running_service(
+    global: &GlobalArguments,
+    application: &Application,
+    arguments: &WhyArguments,
+) -> Result<ServiceStatus, Failure> {
+    let engine = Engine::connect(&global.endpoint()).await?;
+    ailtire::require_swarm(&engine, false).await?;
+    super::logs::find(application, &engine, &arguments.name).await
+}
+
+async fn why_service(
+    global: &GlobalArguments,
+    application: &Application,
+    arguments: &WhyArguments,
+    service: ServiceStatus,
+    printer: &Printer,
+) -> Result<u8, Failure> {
+    let engine = Engine::connect(&global.endpoint()).await?;
+    let service = ServiceAnswer::find(application, &engine, service).await?;
+    let image = application.definitions().images_named(&service.image).next();
+    let planned = match image {
+        Some((image, _)) => {
+            let planned = plan(global, application, arguments, image, printer).await?;
+            Some((planned, image))
+        }
+        None => None,
+    };
+    let answer =
+        planned.as_ref().map(|((plan, records, _), image)| Answer::of(plan, *image, records));
     match arguments.format {
-        DataFormat::Text => printer.data(&answer.text(milliseconds_since_epoch()))?,
+        DataFormat::Text => {
+            let now = words::now();
+            let mut text = service.text(now);
+            match &answer {
+                Some(answer) => text.push_str(&answer.text(now)),
+                None => text.push_str("the application does not build this image\n"),
+            }
+            printer.data(&text)?;
+        }
         DataFormat::Json => {
-            let engine = store.is_some().then_some(&*endpoint);
-            printer.pretty_json(&Document { version: DATA_VERSION, engine, answer })?;
+            printer.pretty_json(&ServiceDocument { service, image_now: answer })?;
         }
     }
     Ok(exit::DONE)
+}
+
+#[derive(Debug, Serialize)]
+struct ServiceDocument<'plan> {
+    #[serde(flatten)]
+    service: ServiceAnswer,
+    /// How its image is in the sources and in the engine now.
+    image_now: Option<Answer<'plan>>,
 }
 
 /// The endpoint, and the images of the engine there if it answers.
@@ -141,6 +224,12 @@ struct LastBuild {
 }
 
 impl<'plan> Answer<'plan> {
+    /// About the image with the index `image` in the definitions.
+    fn of(plan: &'plan Plan, image: usize, records: &Records) -> Self {
+        let asked = plan.images.iter().position(|planned| planned.definition == image);
+        Self::find(plan, asked.unwrap_or(0), records)
+    }
+
     fn find(plan: &'plan Plan, asked: usize, records: &Records) -> Self {
         let planned = &plan.images[asked];
         let mut wanted = HashSet::from([asked]);
@@ -211,9 +300,4 @@ fn causes(plan: &Plan, position: usize) -> impl Iterator<Item = usize> + '_ {
         base.image
     });
     bases.filter(|&base| plan.images[base].action != Action::Fresh)
-}
-
-fn milliseconds_since_epoch() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    now.as_millis().try_into().unwrap_or(u64::MAX)
 }

@@ -101,7 +101,7 @@ pub(super) fn full_name(stack: &str, service: &str) -> String {
 }
 
 /// How far a service is, for a bar or a line: `pulling`, `starting`, `2/3 running`.
-pub(super) fn progress_words(state: ServiceState, tasks: TaskCounts) -> String {
+pub(crate) fn progress_words(state: ServiceState, tasks: TaskCounts) -> String {
     let TaskCounts { wanted, running, healthy, completed } = tasks;
     match state {
         ServiceState::Waiting => "waiting for what it depends on".to_owned(),

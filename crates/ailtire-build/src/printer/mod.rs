@@ -14,6 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use ailtire_events::{Diagnostic, Severity};
 use clap::ValueEnum;
 
+pub(crate) use deployment::progress_words;
 pub(crate) use reporter::{MessageFormat, Progress, Reporter};
 
 /// When to use colours.

@@ -1,6 +1,7 @@
 //! How numbers, times and foreign text are written.
 
 use std::borrow::Cow;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `1 image`, `2 images`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
@@ -31,6 +32,17 @@ pub(crate) fn milliseconds(duration: u64) -> String {
         60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
         _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
     }
+}
+
+/// Milliseconds since the Unix epoch.
+pub(crate) fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+/// Milliseconds from the Unix epoch to a time as engines write it (RFC 3339).
+pub(crate) fn time(text: &str) -> Option<u64> {
+    chrono::DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis().try_into().ok()
 }
 
 /// How long ago something was: `just now`, `3 minutes ago`, `2 days ago`.

@@ -6,7 +6,7 @@ use ailtire_events::Diagnostic;
 
 use super::Decoder;
 use crate::document::Position;
-use crate::model::{Port, Service, StackDesign};
+use crate::model::{Dependency, Port, Service, StackDesign};
 
 /// A port that a service publishes, and where that is written.
 pub(super) struct Published {
@@ -82,35 +82,54 @@ fn check_endpoints(decoder: &Decoder<'_>, design: &StackDesign) {
 fn check_cycles(decoder: &Decoder<'_>, design: &StackDesign) {
     let mut done = BTreeSet::new();
     for name in design.services.keys() {
-        let mut path = Vec::new();
-        visit(decoder, &design.services, name, &mut path, &mut done);
+        visit(decoder, &design.services, name, &mut done);
     }
 }
 
+/// Follows the dependencies of `name`, without recursion: a chain may be long.
 fn visit<'design>(
     decoder: &Decoder<'_>,
     services: &'design BTreeMap<String, Service>,
     name: &'design str,
-    path: &mut Vec<&'design str>,
     done: &mut BTreeSet<&'design str>,
 ) {
-    if done.contains(name) {
-        return;
+    let dependencies = |name: &str| services.get(name).map(|service| service.depends_on.iter());
+    let mut path: Vec<&str> = Vec::new();
+    let mut on_path = BTreeSet::new();
+    let mut pending = Vec::new();
+    let mut next = Some(name);
+    loop {
+        if let Some(name) = next.take()
+            && !done.contains(name)
+            && let Some(dependencies) = dependencies(name)
+        {
+            path.push(name);
+            on_path.insert(name);
+            pending.push(dependencies);
+        }
+        let Some(dependencies) = pending.last_mut() else { return };
+        match dependencies.next() {
+            Some((name, dependency)) if on_path.contains(name.as_str()) => {
+                report_cycle(decoder, &path, name, dependency);
+            }
+            Some((name, _)) => next = Some(name),
+            None => {
+                pending.pop();
+                if let Some(name) = path.pop() {
+                    on_path.remove(name);
+                    done.insert(name);
+                }
+            }
+        }
     }
-    let Some(service) = services.get(name) else { return };
-    path.push(name);
-    for (next, dependency) in &service.depends_on {
-        let Some(start) = path.iter().position(|earlier| earlier == next) else {
-            visit(decoder, services, next, path, done);
-            continue;
-        };
-        let circle: Vec<String> = path[start..].iter().map(|name| format!("`{name}`")).collect();
-        let message = format!("`depends_on` goes in a circle: {} → `{next}`", circle.join(" → "));
-        let diagnostic = Diagnostic::error("dependency-cycle", message)
-            .at(dependency.location.clone())
-            .help("take one of the dependencies out; a service can also wait for another itself");
-        decoder.findings().add(diagnostic);
-    }
-    path.pop();
-    done.insert(name);
+}
+
+fn report_cycle(decoder: &Decoder<'_>, path: &[&str], name: &str, dependency: &Dependency) {
+    let start = path.iter().position(|earlier| *earlier == name).unwrap_or_default();
+    let circle: Vec<String> = path[start..].iter().map(|name| format!("`{name}`")).collect();
+    let message = format!("`depends_on` goes in a circle: {} → `{name}`", circle.join(" → "));
+    let diagnostic = Diagnostic::error("dependency-cycle", message)
+        .at(dependency.location.clone())
+        .help("take one of the dependencies out; a service can also wait for another itself");
+    decoder.findings().add(diagnostic);
 }

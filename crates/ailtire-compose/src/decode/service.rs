@@ -145,17 +145,21 @@ fn image(fields: &Fields<'_>, service: &mut Service) {
         return;
     };
     service.image_location = decoder.location(field.position());
-    let Some(image) = field.filled_text() else { return };
+    let Some(mut image) = field.filled_text() else { return };
     // The image of a stack is looked up among the names of stacks, which are no references.
     if !service.is_stack
         && let Err(error) = Reference::parse(&image)
     {
+        let suggested = reference::suggest(&image);
         let message = format!("`{image}` is no valid image reference: {error}");
-        let help = match reference::suggest(&image) {
-            Some(valid) => format!("a valid one is `{valid}`"),
-            None => "write `name:tag`, in lower case".to_owned(),
-        };
-        field.error("invalid-reference", message, help);
+        match suggested {
+            Some(valid) if decoder.reader.context.fix_tags => image = valid,
+            Some(valid) => {
+                let help = format!("a valid one is `{valid}`, and `--fix-tags` takes it");
+                field.error("invalid-reference", message, help);
+            }
+            None => field.error("invalid-reference", message, "write `name:tag`, in lower case"),
+        }
     }
     service.image = image;
 }

@@ -24,8 +24,8 @@ fn list(items: &[&str]) -> Vec<String> {
     items.iter().map(|item| (*item).to_owned()).collect()
 }
 
-fn seconds(seconds: u64) -> Option<Duration> {
-    Some(Duration::from_secs(seconds))
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
 }
 
 pub(super) fn design() -> StackDesign {
@@ -136,7 +136,7 @@ fn web() -> Service {
         stdin_open: true,
         read_only: true,
         stop_signal: Some("SIGINT".into()),
-        stop_grace_period: seconds(90),
+        stop_grace_period: Some(seconds(90)),
         cap_add: list(&["NET_ADMIN"]),
         cap_drop: list(&["ALL"]),
         sysctls: map("net.core.somaxconn", "1024".to_owned()),
@@ -144,14 +144,7 @@ fn web() -> Service {
         dns: list(&["8.8.8.8"]),
         dns_search: list(&["example.org"]),
         extra_hosts: list(&["a:1.2.3.4", "b:::1"]),
-        healthcheck: Some(Healthcheck {
-            test: list(&["CMD-SHELL", "test $$ -gt 0"]),
-            interval: seconds(10),
-            timeout: Some(Duration::from_millis(500)),
-            start_period: seconds(3600),
-            start_interval: None,
-            retries: Some(3),
-        }),
+        healthcheck: Some(healthcheck()),
         logging: Some(Logging {
             driver: Some("json-file".into()),
             options: map("max-size", "10m".to_owned()),
@@ -173,6 +166,17 @@ fn web() -> Service {
             "example/web:1@sha256:0000000000000000000000000000000000000000000000000000000000000000",
             Location::file("services.js"),
         )
+    }
+}
+
+fn healthcheck() -> Healthcheck {
+    Healthcheck {
+        test: list(&["CMD-SHELL", "test $$ -gt 0"]),
+        interval: Some(seconds(10)),
+        timeout: Some(Duration::from_millis(500)),
+        start_period: Some(seconds(3600)),
+        start_interval: None,
+        retries: Some(3),
     }
 }
 
@@ -209,9 +213,9 @@ fn mounts() -> Vec<Mount> {
 fn deploy() -> Deploy {
     let update = || UpdateConfig {
         parallelism: Some(2),
-        delay: seconds(5),
+        delay: Some(seconds(5)),
         failure_action: Some("pause".into()),
-        monitor: seconds(30),
+        monitor: Some(seconds(30)),
         max_failure_ratio: Some(0.1),
         order: Some("start-first".into()),
     };
@@ -239,9 +243,9 @@ fn deploy() -> Deploy {
         }),
         restart_policy: Some(RestartPolicy {
             condition: Some("on-failure".into()),
-            delay: seconds(5),
+            delay: Some(seconds(5)),
             max_attempts: Some(3),
-            window: seconds(120),
+            window: Some(seconds(120)),
         }),
         placement: Some(Placement {
             constraints: list(&["node.role == manager"]),

@@ -126,9 +126,10 @@ impl<'findings> Builder<'findings> {
     }
 
     fn unknown_tag(&mut self, tag: &Tag, position: Position) {
-        let written = match tag.is_yaml_core_schema() {
-            true => format!("!!{}", tag.suffix),
-            false => format!("{}{}", tag.handle, tag.suffix),
+        let written = if tag.is_yaml_core_schema() {
+            format!("!!{}", tag.suffix)
+        } else {
+            format!("{}{}", tag.handle, tag.suffix)
         };
         let finding = self.findings.error(
             position,
@@ -208,7 +209,8 @@ impl<'findings> Builder<'findings> {
             return Ok(());
         };
         if merges_here {
-            return self.place_merge(key.position, node);
+            self.place_merge(key.position, node);
+            return Ok(());
         }
         let name = match key.scalar() {
             Some(name) => name.to_owned(),
@@ -233,15 +235,15 @@ impl<'findings> Builder<'findings> {
     }
 
     /// Takes note of what `<<` names: a mapping, or a list of mappings, earlier ones winning.
-    fn place_merge(&mut self, position: Position, node: Node) -> Result<(), Refusal> {
-        let Some(frame) = self.frames.last_mut() else { return Ok(()) };
+    fn place_merge(&mut self, position: Position, node: Node) {
+        let Some(frame) = self.frames.last_mut() else { return };
         if let Some((first, _)) = frame.merges.first() {
             let first = *first;
             self.findings
                 .error(position, "duplicate-key", "the key `<<` is here twice")
                 .related(first, "the first one")
                 .help("merge several mappings with `<<: [*one, *other]`");
-            return Ok(());
+            return;
         }
         let sources = match node.value {
             Value::List(items) => items,
@@ -253,10 +255,9 @@ impl<'findings> Builder<'findings> {
             } else {
                 let message = format!("`<<` merges mappings, not {}", source.describe());
                 self.findings.error(position, "invalid-merge", message);
-                return Ok(());
+                return;
             }
         }
-        Ok(())
     }
 
     /// Adds what `source` has and `node` does not have itself.

@@ -1,5 +1,6 @@
 //! The ways to an engine: `ssh`, TLS, contexts, and what is in the way.
 
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};

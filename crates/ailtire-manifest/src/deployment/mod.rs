@@ -216,14 +216,18 @@ impl Stack<'_, '_> {
     ) -> Option<Deployment> {
         self.fields.warn_about_unknown(&FIELDS, diagnostics);
         let orchestrator = self.orchestrator(diagnostics);
-        let tag = self.tag(diagnostics);
+        let extra = self.extra_references(diagnostics);
         let variables = self.variables(diagnostics);
         let design = self.design(&location, diagnostics);
         let name = name?;
         let naming = self.reader.naming;
         let own = format!("{}{name}", naming.prefix);
         let mut references = with_tags(&own, naming.version.as_deref());
-        references.extend(tag?.filter(|tag| !references.contains(tag)));
+        for reference in extra? {
+            if !references.contains(&reference) {
+                references.push(reference);
+            }
+        }
         Some(Deployment {
             name,
             orchestrator: orchestrator?,
@@ -257,17 +261,17 @@ impl Stack<'_, '_> {
         }
     }
 
-    /// The extra reference, complete, where there is one; `None` after an error.
-    fn tag(&self, diagnostics: &mut Vec<Diagnostic>) -> Option<Option<String>> {
+    /// The extra reference, complete, if there is one; `None` after an error.
+    fn extra_references(&self, diagnostics: &mut Vec<Diagnostic>) -> Option<Vec<String>> {
         const KEY: &str = "tag";
         if !self.fields.has(KEY) {
-            return Some(None);
+            return Some(Vec::new());
         }
         let written = self.fields.text(KEY, diagnostics)?;
         match self.reader.naming.full(&written) {
             Ok(full) => {
                 let (name, tag) = split_tag(&full);
-                Some(Some(format!("{name}:{}", tag.unwrap_or(DEFAULT_TAG))))
+                Some(vec![format!("{name}:{}", tag.unwrap_or(DEFAULT_TAG))])
             }
             Err((reason, suggested)) => {
                 let message = format!("the tag `{written}` is not valid: {reason}");

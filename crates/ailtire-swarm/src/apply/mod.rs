@@ -43,6 +43,8 @@ pub struct ApplyOptions {
     pub keep: BTreeSet<String>,
     /// Whether the credentials of registries are given to the nodes.
     pub with_registry_auth: bool,
+    /// Whether services that no other one depends on are not waited for.
+    pub detach: bool,
 }
 
 /// What to do where a service fails.

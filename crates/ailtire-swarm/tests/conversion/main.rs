@@ -1,8 +1,6 @@
 //! From designs to specs, without an engine.
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
-#[path = "../designs/mod.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
 mod designs;
 mod digests;
 mod file_names;

@@ -4,9 +4,6 @@
 //! or no node that there is.
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
-#[path = "../designs/mod.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
-mod designs;
 mod normal;
 mod support;
 
@@ -15,8 +12,6 @@ use std::path::PathBuf;
 use ailtire_swarm::shorten;
 use snapbox::assert_data_eq;
 use support::{Deployment, Swarm, clients, major_version};
-
-use crate::designs::Variables;
 
 /// One compose file, deployed by each of Docker's clients and by us, one after the other, since a
 /// port can't be published twice.
@@ -30,7 +25,7 @@ async fn compare(name: &str, clients: &[PathBuf]) {
         reference.remove(client).await;
     }
     let variables = swarm.variables("own");
-    let design = designs::all(&variables).into_iter().find(|(file, _)| *file == name).unwrap().1;
+    let design = swarm.read(name, &variables);
     let own = Deployment::ours(&swarm, &variables, &design).await;
     let actual = own.objects().await;
     // Docker's own command sees what we made, and takes it away.
@@ -51,6 +46,11 @@ async fn services_that_say_everything_are_the_same() {
 }
 
 #[tokio::test]
+async fn short_forms_are_the_same() {
+    compare("short", &clients()).await;
+}
+
+#[tokio::test]
 async fn jobs_are_the_same() {
     // Docker's client knows them since version 23; the engine does since 20.10.
     let mut clients = clients();
@@ -68,9 +68,10 @@ async fn configs_and_secrets_are_the_same() {
 #[tokio::test]
 async fn long_names_are_taken() {
     let swarm = Swarm::join().await;
-    let mut variables: Variables = swarm.variables("long");
+    let mut variables = swarm.variables("long");
     variables.namespace = shorten(&format!("{}_{}", variables.namespace, "longer_".repeat(20)), 63);
-    for (_, mut design) in designs::all(&variables) {
+    for name in ["minimal", "full", "files", "short"] {
+        let mut design = swarm.read(name, &variables);
         for service in design.services.values_mut() {
             // Another test publishes them.
             service.ports.clear();

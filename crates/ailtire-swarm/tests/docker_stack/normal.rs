@@ -6,7 +6,7 @@ use ailtire_swarm::spec::ServiceSpec;
 use ailtire_swarm::{DesiredStack, label};
 use serde_json::{Map, Value};
 
-use crate::designs::Variables;
+use crate::support::Variables;
 
 /// Labels that we add to Docker's. They are never on tasks: nothing is taken away there.
 const OURS: [&str; 6] = [
@@ -39,6 +39,9 @@ pub(crate) fn text(
             if let Some(Value::Object(labels)) = object.get_mut("Labels") {
                 labels.retain(|name, _| !OURS.contains(&name.as_str()));
             }
+            if ours.is_some() {
+                take_variables(object);
+            }
         }
         normal.insert(kind.to_owned(), list.into());
     }
@@ -56,6 +59,18 @@ pub(crate) fn text(
     let mut value: Value = serde_json::from_str(&text).unwrap();
     sort(&mut value);
     serde_json::to_string_pretty(&value).unwrap()
+}
+
+/// Takes away the variables that every service of ours gets.
+fn take_variables(object: &mut Value) {
+    let container = object.pointer_mut("/TaskTemplate/ContainerSpec");
+    let Some(container) = container.and_then(Value::as_object_mut) else { return };
+    if let Some(Value::Array(variables)) = container.get_mut("Env") {
+        variables.retain(|line| !line.as_str().unwrap().starts_with("AILTIRE_"));
+        if variables.is_empty() {
+            container.remove("Env");
+        }
+    }
 }
 
 /// Our own types hold all that the engine says of a service.

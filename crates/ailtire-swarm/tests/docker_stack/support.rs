@@ -7,17 +7,34 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use ailtire_compose::StackDesign;
+use ailtire_compose::{DesignSource, StackContext, StackDesign};
 use ailtire_docker::{BuilderKind, EndpointOptions, Engine, EngineError};
 use ailtire_swarm::{DesiredStack, Identity, ResolvedImages, StackToConvert, convert, label};
+use ailtire_tree::{StatIndex, Tree};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::designs::{self, Variables};
 use crate::normal;
 
 static NUMBER: AtomicU8 = AtomicU8::new(0);
+
+/// What differs between two deployments of one compose file.
+#[derive(Debug, Clone)]
+pub(crate) struct Variables {
+    pub(crate) namespace: String,
+    /// The name of a network, a config and a secret that are there.
+    external: String,
+    pub(crate) subnet: String,
+}
+
+impl Variables {
+    /// As the compose files name them.
+    fn environment(&self) -> [(&str, &str); 3] {
+        let Self { namespace, external, subnet } = self;
+        [("NAMESPACE", namespace), ("EXTERNAL", external), ("SUBNET", subnet)]
+    }
+}
 
 /// The engine that the tests may use, as a swarm of one node.
 pub(crate) struct Swarm {
@@ -50,6 +67,7 @@ impl Swarm {
             external: unique("outside"),
             folder: tempfile::tempdir().unwrap(),
         };
+        copy_stacks(swarm.folder.path());
         let name = &swarm.external;
         let network = json!({"Name": name, "Driver": "overlay"});
         swarm.create("/networks/create", &network).await;
@@ -69,6 +87,23 @@ impl Swarm {
         }
     }
 
+    /// The compose file `name` as we read it.
+    pub(crate) fn read(&self, name: &str, variables: &Variables) -> StackDesign {
+        let tree = Tree::open(self.folder.path(), StatIndex::default()).unwrap();
+        let process = variables.environment();
+        let context = StackContext {
+            application: "shop".into(),
+            environment: "dev".into(),
+            instance: variables.namespace.clone(),
+            path: vec![variables.namespace.clone()],
+            process: process.map(|(name, value)| (name.into(), value.into())).into(),
+            ..StackContext::default()
+        };
+        let source = DesignSource::Compose { path: format!("{name}.yaml") };
+        let read = ailtire_compose::read(&tree, &source, &context);
+        read.design.unwrap_or_else(|| panic!("{:#?}", read.diagnostics))
+    }
+
     async fn create(&self, path: &str, body: &(impl Serialize + ?Sized)) {
         let answer = self.engine.post(path).body(body).json::<Value>().await;
         answer.unwrap_or_else(|error| panic!("{path}: {error}\n{}", json!(body)));
@@ -84,6 +119,19 @@ impl Swarm {
                 (name.as_str().unwrap().to_owned(), id.as_str().unwrap().to_owned())
             })
             .collect()
+    }
+}
+
+/// Puts all compose files, and the files that they name, into `folder`.
+fn copy_stacks(folder: &Path) {
+    let stacks = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/docker_stack/stacks");
+    for entry in fs::read_dir(stacks).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+    }
+    for name in ["plain", "named", "templated", "credentials", "unused", "password", "key"] {
+        let mut file = fs::File::create(folder.join(format!("{name}.txt"))).unwrap();
+        writeln!(file, "what {name} holds").unwrap();
     }
 }
 
@@ -142,22 +190,10 @@ impl<'a> Deployment<'a> {
         variables: &Variables,
     ) -> Self {
         let folder = swarm.folder.path();
-        let file = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-            .join(format!("tests/docker_stack/stacks/{name}.yaml"));
-        fs::copy(file, folder.join("stack.yaml")).unwrap();
-        for (_, design) in designs::all(variables) {
-            for (key, object) in design.configs.iter().chain(&design.secrets) {
-                if let Some(file) = &object.file {
-                    let mut file = fs::File::create(folder.join(file)).unwrap();
-                    file.write_all(designs::content(key).as_bytes()).unwrap();
-                }
-            }
-        }
         let mut command = Command::new(client);
         command.args(["--host", &swarm.host, "stack", "deploy", "--resolve-image", "never"]);
-        command.args(["--compose-file", "stack.yaml", &variables.namespace]).current_dir(folder);
-        command.env("DOCKER_CONFIG", folder).env("NAMESPACE", &variables.namespace);
-        command.env("EXTERNAL", &variables.external).env("SUBNET", &variables.subnet);
+        command.arg("--compose-file").arg(format!("{name}.yaml")).arg(&variables.namespace);
+        command.env("DOCKER_CONFIG", folder).envs(variables.environment()).current_dir(folder);
         succeed(&mut command);
         Self { swarm, variables: variables.clone(), desired: None }
     }

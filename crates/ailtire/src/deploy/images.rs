@@ -56,7 +56,7 @@ impl Lookup<'_> {
         &self,
         wanted: BTreeMap<String, Location>,
     ) -> Result<ResolvedImages, Vec<Diagnostic>> {
-        let lookups = futures_util::stream::iter(wanted).map(|(reference, location)| async {
+        let lookups = futures_util::stream::iter(wanted).map(|(reference, location)| async move {
             let found = self.one(&reference, &location).await;
             (reference, found)
         });
@@ -181,12 +181,11 @@ fn absent<'names>(
         built.map(|name| name.trim_start_matches("docker.io/library/")).collect();
     let near = ailtire_manifest::nearest(reference, names.into_iter());
     let message = format!("there is no image `{reference}`: the application does not build it");
-    Diagnostic::error("no-such-image", message)
-        .at(location.clone())
-        .detail(why)
-        .help(ailtire_manifest::did_you_mean(&near).unwrap_or_else(|| {
+    Diagnostic::error("no-such-image", message).at(location.clone()).detail(why).help(
+        ailtire_manifest::did_you_mean(&near).unwrap_or_else(|| {
             "define it in a `build.js`, pull it, or name a registry that has it".to_owned()
-        }))
+        }),
+    )
 }
 
 /// `name:tag@digest`, as Docker pins an image.

@@ -5,10 +5,9 @@
 //! depends on it; and everything in the stacks of a package comes after everything in the stacks of
 //! the packages that it `depends` on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ailtire_compose::Condition;
-use ailtire_events::{Diagnostic, Location};
 use ailtire_swarm::{DesiredStack, Prerequisite};
 
 use crate::stacks::StackTree;
@@ -30,7 +29,12 @@ pub(super) fn across_stacks(tree: &StackTree, selected: &[usize], stacks: &mut [
     for (index, instance) in tree.stacks.iter().enumerate() {
         for &depends in &instance.depends {
             let before: Vec<_> = all_of(depends, Condition::ServiceStarted).collect();
-            add_to_subtree(tree, index, &position, stacks, &before);
+            if subtree(tree, index).any(|stack| stack == depends) {
+                // It lies inside: only the stack's own services can come after it.
+                add_to_stack(index, &position, stacks, &before);
+            } else {
+                add_to_subtree(tree, index, &position, stacks, &before);
+            }
         }
         for (name, service) in &instance.design.services {
             for (on, dependency) in &service.depends_on {
@@ -72,7 +76,10 @@ fn prerequisite(
     condition: Condition,
 ) -> Vec<Prerequisite> {
     let stack = position.get(&stack).copied();
-    stack.map(|stack| Prerequisite { stack, service: service.to_owned(), condition }).into_iter().collect()
+    stack
+        .map(|stack| Prerequisite { stack, service: service.to_owned(), condition })
+        .into_iter()
+        .collect()
 }
 
 fn add_to_subtree(
@@ -82,10 +89,20 @@ fn add_to_subtree(
     stacks: &mut [DesiredStack],
     before: &[Prerequisite],
 ) {
-    for stack in subtree(tree, index).filter_map(|stack| position.get(&stack)) {
-        for service in &mut stacks[*stack].services {
-            service.after.extend_from_slice(before);
-        }
+    for stack in subtree(tree, index) {
+        add_to_stack(stack, position, stacks, before);
+    }
+}
+
+fn add_to_stack(
+    index: usize,
+    position: &BTreeMap<usize, usize>,
+    stacks: &mut [DesiredStack],
+    before: &[Prerequisite],
+) {
+    let stack = position.get(&index).map(|&stack| &mut stacks[stack]);
+    for service in stack.into_iter().flat_map(|stack| &mut stack.services) {
+        service.after.extend_from_slice(before);
     }
 }
 
@@ -118,65 +135,4 @@ pub(super) fn simplify(stacks: &mut [DesiredStack]) {
             .map(|((stack, service), condition)| Prerequisite { stack, service, condition })
             .collect();
     }
-}
-
-/// A service that has to come before itself, as an error that prints the way round.
-pub(super) fn cycle(stacks: &[DesiredStack]) -> Option<Diagnostic> {
-    let nodes: Vec<(usize, usize)> = stacks
-        .iter()
-        .enumerate()
-        .flat_map(|(stack, it)| (0..it.services.len()).map(move |service| (stack, service)))
-        .collect();
-    let mut done = BTreeSet::new();
-    for &node in &nodes {
-        let mut path = Vec::new();
-        if let Some(round) = visit(stacks, node, &mut path, &mut done) {
-            let name = |&(stack, service): &(usize, usize)| {
-                format!("{}/{}", stacks[stack].path, stacks[stack].services[service].name)
-            };
-            let names: Vec<String> = round.iter().map(name).collect();
-            let (stack, service) = round[0];
-            let location: Location = stacks[stack].services[service].location.clone();
-            let message = format!("services wait for each other: {}", names.join(" → "));
-            return Some(
-                Diagnostic::error("deployment-cycle", message).at(location).help(
-                    "take out one of the `depends_on` or `depends` that lead from one to the next",
-                ),
-            );
-        }
-    }
-    None
-}
-
-type Node = (usize, usize);
-
-/// Depth first; the nodes of a cycle, the first one again at its end.
-fn visit(
-    stacks: &[DesiredStack],
-    node: Node,
-    path: &mut Vec<Node>,
-    done: &mut BTreeSet<Node>,
-) -> Option<Vec<Node>> {
-    if let Some(begin) = path.iter().position(|on_path| *on_path == node) {
-        let mut round = path[begin..].to_vec();
-        round.push(node);
-        return Some(round);
-    }
-    if done.contains(&node) {
-        return None;
-    }
-    path.push(node);
-    let after = &stacks[node.0].services[node.1].after;
-    for prerequisite in after {
-        let services = &stacks[prerequisite.stack].services;
-        let next = services.iter().position(|service| service.name == prerequisite.service);
-        if let Some(next) = next
-            && let Some(round) = visit(stacks, (prerequisite.stack, next), path, done)
-        {
-            return Some(round);
-        }
-    }
-    path.pop();
-    done.insert(node);
-    None
 }

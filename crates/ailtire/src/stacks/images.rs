@@ -1,6 +1,6 @@
 //! What the image of a service means: a stack, an image of the application, or another one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use ailtire_events::Diagnostic;
 use ailtire_manifest::reference::{canonical, split_tag, suggest};
@@ -69,6 +69,12 @@ impl<'application> ImageNames<'application> {
     /// `reference` without the repository of the command line.
     fn bare<'text>(&self, reference: &'text str) -> &'text str {
         reference.strip_prefix(&self.prefix).unwrap_or(reference)
+    }
+
+    /// Every reference of a stack, in canonical form, that no image of the application has.
+    pub(super) fn of_stacks(&self) -> BTreeSet<String> {
+        let all = self.stacks.keys();
+        all.filter(|reference| !self.images.contains_key(*reference)).cloned().collect()
     }
 
     /// What `image` means; `is_stack` where the service says itself that it runs a stack.

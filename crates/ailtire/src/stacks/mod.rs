@@ -2,8 +2,6 @@
 
 mod images;
 mod order;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +36,8 @@ pub struct StackInstance {
     /// What it is made of. Images that the application builds have their full reference, and so
     /// have stack images.
     pub design: StackDesign,
-    /// The network that its manager and its services share.
+    /// The network that its manager and its services share, as the engine knows it; it may be too
+    /// long for a name there.
     pub family_network: String,
     /// Services that run other stacks: index of the stack by name. A service with no replicas runs
     /// none.
@@ -173,6 +172,10 @@ impl<'application> Growth<'application> {
             return;
         };
         self.grow(top);
+        // What a broken design would run is not known.
+        if self.findings.list.iter().any(Diagnostic::is_error) {
+            return;
+        }
         // A package that others depend on is deployed with them, wherever it is.
         while let Some(package) = self.missing_dependency() {
             self.grow(package);
@@ -262,9 +265,13 @@ impl<'application> Growth<'application> {
             variables: deployment.variables.clone(),
             command_line: options.variables.clone(),
             process: options.process_environment.clone(),
+            stack_images: self.names.of_stacks(),
+            fix_tags: options.fix_tags,
         };
         let read = ailtire_compose::read(&self.application.tree, &deployment.design, &context);
         self.findings.extend(read.diagnostics);
+        // Where it can't be used, an error says so; what else there is to say does not wait.
+        let design = read.design.unwrap_or_default();
         let index = self.stacks.len();
         if let Some((parent, service)) = &pending.place {
             self.stacks[*parent].stack_services.insert(service.clone(), index);
@@ -275,10 +282,9 @@ impl<'application> Growth<'application> {
             package,
             parent: pending.place.as_ref().map(|(parent, _)| *parent),
             service: pending.place.as_ref().map(|(_, service)| service.clone()),
-            family_network: context.family_network(),
+            family_network: family_network(&design, &context),
             context,
-            // Where it can't be used, an error says so; what else there is to say does not wait.
-            design: read.design.unwrap_or_default(),
+            design,
             stack_services: BTreeMap::new(),
             depends: Vec::new(),
         });
@@ -359,6 +365,19 @@ impl<'application> Growth<'application> {
         fill_excerpts(&self.application.tree, &mut diagnostics);
         StackTree { stacks: self.stacks, diagnostics }
     }
+}
+
+/// The family network as the design has it: a compose file may define it itself.
+fn family_network(design: &StackDesign, context: &StackContext) -> String {
+    let own = ["children", "family"].into_iter().find_map(|key| {
+        let network = design.networks.get(key)?;
+        Some(match &network.name {
+            Some(name) => name.clone(),
+            None if network.external => key.to_owned(),
+            None => format!("{}_{key}", context.instance),
+        })
+    });
+    own.unwrap_or_else(|| context.family_network())
 }
 
 fn unreferenced(package: &Package, deployment: &Deployment) -> Diagnostic {

@@ -16,7 +16,7 @@ fn again(data: &str, read: impl Fn(&str) -> Outcome) -> String {
         let found = outcome.findings();
         let has_errors = outcome.diagnostics.iter().any(ailtire_events::Diagnostic::is_error);
         assert_eq!(outcome.design.is_none(), has_errors, "{snippet}\n{found}");
-        text.push_str(&format!("---\n{snippet}{SEPARATOR}{found}"));
+        text.extend(["---\n", snippet, SEPARATOR, &found]);
     }
     text
 }

@@ -58,13 +58,8 @@ impl Application<'_> {
         };
         let variables = Variables::new(&context, BTreeMap::new());
         let mut findings = Findings::new(FILE, text);
-        let reader = Reader {
-            tree: &tree,
-            directory: "deploy",
-            context: &context,
-            variables: &variables,
-            is_services_js: false,
-        };
+        let reader =
+            Reader { tree: &tree, directory: "deploy", context: &context, variables: &variables };
         let mut document = yaml::parse(text, &mut findings);
         if let Some(document) = &mut document {
             interpolate(document, &variables, &mut findings);
@@ -90,12 +85,10 @@ impl Outcome {
                 Severity::Note => "note",
             };
             let location = diagnostic.location.as_ref().map(place).unwrap_or_default();
-            text.push_str(&format!(
-                "{severity}[{}] {location}: {}\n",
-                diagnostic.code, diagnostic.message
-            ));
+            let (code, message) = (&diagnostic.code, &diagnostic.message);
+            text.extend([severity, "[", code, "] ", &location, ": ", message, "\n"]);
             for related in &diagnostic.related {
-                text.push_str(&format!("  {}: {}\n", place(&related.location), related.message));
+                text.extend(["  ", &place(&related.location), ": ", &related.message, "\n"]);
             }
             text.extend(diagnostic.help.iter().map(|help| format!("  help: {help}\n")));
         }

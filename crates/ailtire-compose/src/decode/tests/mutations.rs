@@ -52,6 +52,19 @@ const SPOILERS: &[&str] = &[
     "CMD",
 ];
 
+#[test]
+fn a_long_chain_of_dependencies_is_followed() {
+    let mut text = String::from("services:\n");
+    for number in 0..5000 {
+        let next = (number + 1) % 5000;
+        let (number, next) = (number.to_string(), next.to_string());
+        text.extend(["  s", &number, ": {image: a, depends_on: [s", &next, "]}\n"]);
+    }
+    let outcome = Application::default().read(&text);
+    assert_eq!(outcome.diagnostics.len(), 1);
+    assert_eq!(outcome.diagnostics[0].code, "dependency-cycle");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 

@@ -187,7 +187,7 @@ fn variables_come_from_files_then_from_the_service() {
     let outcome = application.read(&text);
     assert_eq!(
         json(outcome.design(), "/services/web/environment"),
-        r##"{"A":"b=c","BOTH":"file # kept","GONE":null,"KNOWN":"outside","ONE":"1","Q":"\"q\""}"##
+        r#"{"A":"b=c","BOTH":"file # kept","GONE":null,"KNOWN":"outside","ONE":"1","Q":"\"q\""}"#
     );
     assert_eq!(outcome.findings(), "");
 }
@@ -235,20 +235,20 @@ deploy:
     let outcome = read(&with_web(snippet));
     assert_eq!(outcome.findings(), "");
     let service = &outcome.design().services["web"];
-    assert_eq!(service.stop_grace_period, Some(Duration::from_secs(60)));
+    assert_eq!(service.stop_grace_period, Some(Duration::from_mins(1)));
     let deploy = &service.deploy;
     assert_eq!((deploy.mode.as_deref(), deploy.replicas), (Some("replicated"), Some(6)));
     let update = deploy.update_config.as_ref().unwrap();
     assert_eq!((update.parallelism, update.delay), (Some(0), Some(Duration::from_secs(10))));
     assert_eq!(update.failure_action.as_deref(), Some("rollback"));
-    assert_eq!(update.monitor, Some(Duration::from_secs(60)));
+    assert_eq!(update.monitor, Some(Duration::from_mins(1)));
     assert_eq!(
         (update.max_failure_ratio, update.order.as_deref()),
         (Some(0.3), Some("start-first"))
     );
     assert_eq!(deploy.rollback_config.as_ref().unwrap().failure_action.as_deref(), Some("pause"));
     let restart = deploy.restart_policy.as_ref().unwrap();
-    assert_eq!((restart.max_attempts, restart.window), (Some(3), Some(Duration::from_secs(120))));
+    assert_eq!((restart.max_attempts, restart.window), (Some(3), Some(Duration::from_mins(2))));
     for (pointer, wanted) in [
         ("resources/limits", r#"{"cpus":"0.50","memory":"52428800","pids":100}"#),
         (

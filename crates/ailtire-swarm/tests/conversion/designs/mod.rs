@@ -1,4 +1,4 @@
-//! The designs of `docker_stack/stacks/*.yaml`, as a reader of compose files has them.
+//! Designs that say little, and designs that say everything, as a reader of compose files has them.
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 #![allow(clippy::unnecessary_wraps)] // They write values as the fields want them.
 
@@ -13,7 +13,7 @@ use ailtire_compose::{
 };
 use ailtire_events::Location;
 
-/// What differs between two deployments of one compose file.
+/// What differs between two deployments of one design.
 #[derive(Debug, Clone)]
 pub(crate) struct Variables {
     pub(crate) namespace: String,
@@ -32,7 +32,7 @@ impl Default for Variables {
     }
 }
 
-/// Names of the compose files, and the design that each comes to.
+/// All of them, with their names.
 pub(crate) fn all(variables: &Variables) -> [(&'static str, StackDesign); 4] {
     [
         ("minimal", minimal()),

@@ -6,17 +6,17 @@ use ailtire_manifest::DesignSource;
 use ailtire_tree::{StatIndex, Tree};
 
 /// Where the design stands in its application.
-pub const FILE: &str = "stack.yaml";
+pub(crate) const FILE: &str = "stack.yaml";
 
 /// Reads `text` as the design of an application that has the files it names.
-pub fn read(text: &str) -> Read {
+pub(crate) fn read(text: &str) -> Read {
     let root = tempfile::tempdir().unwrap();
     read_in(root.path(), text)
 }
 
 /// Reads `text` as a design in the directory `root`.
 #[expect(clippy::disallowed_methods, reason = "inputs of a test")]
-pub fn read_in(root: &std::path::Path, text: &str) -> Read {
+pub(crate) fn read_in(root: &std::path::Path, text: &str) -> Read {
     let variables = include_str!("../data/every-key.env");
     std::fs::write(root.join("every-key.env"), variables).unwrap();
     std::fs::write(root.join(FILE), text).unwrap();
@@ -32,7 +32,7 @@ pub fn read_in(root: &std::path::Path, text: &str) -> Read {
 }
 
 /// The design without what depends on how and where it is written.
-pub fn without_places(mut design: StackDesign) -> StackDesign {
+pub(crate) fn without_places(mut design: StackDesign) -> StackDesign {
     let nowhere = Location::file("");
     for service in design.services.values_mut() {
         service.location.clone_from(&nowhere);

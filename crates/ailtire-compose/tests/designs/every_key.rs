@@ -4,17 +4,13 @@
 //! with the paths made relative. It has every short syntax in its long form, so reading it must
 //! give the same design.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::time::Duration;
 
+use crate::common::{FILE, read, without_places};
 use ailtire_compose::Condition;
-use common::{FILE, read, without_places};
 
-const EVERY_KEY: &str = include_str!("data/every-key.yaml");
-const BY_DOCKER: &str = include_str!("data/every-key.docker.yaml");
+const EVERY_KEY: &str = include_str!("../data/every-key.yaml");
+const BY_DOCKER: &str = include_str!("../data/every-key.docker.yaml");
 
 #[test]
 fn every_key_is_taken() {
@@ -101,12 +97,12 @@ fn numbers_are_those_that_docker_prints() {
     assert_eq!(resources.limits.as_ref().unwrap().memory, Some(52_428_800));
     assert_eq!(resources.reservations.as_ref().unwrap().memory, Some(20_971_520));
     let update = web.deploy.update_config.as_ref().unwrap();
-    assert_eq!(update.monitor, Some(Duration::from_secs(60)));
+    assert_eq!(update.monitor, Some(Duration::from_mins(1)));
     let rollback = web.deploy.rollback_config.as_ref().unwrap();
     assert_eq!(rollback.delay, Some(Duration::from_secs(90)));
     assert_eq!(rollback.monitor, Some(Duration::from_millis(500)));
     let restart = web.deploy.restart_policy.as_ref().unwrap();
-    assert_eq!(restart.window, Some(Duration::from_secs(120)));
+    assert_eq!(restart.window, Some(Duration::from_mins(2)));
     let scratch = web.volumes.iter().find(|mount| mount.target == "/scratch").unwrap();
     assert_eq!(scratch.tmpfs.as_ref().unwrap().size, Some(10_000));
 }

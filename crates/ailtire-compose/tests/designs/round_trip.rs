@@ -1,21 +1,18 @@
 //! A design that is printed and read again is the same design.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::time::Duration;
 
+use crate::common::{read_in, without_places};
 use ailtire_compose::{Condition, FileObject, Port, Route, StackDesign, to_yaml};
-use common::{read_in, without_places};
 use proptest::prelude::*;
 
-const EVERY_KEY: &str = include_str!("data/every-key.yaml");
+const EVERY_KEY: &str = include_str!("../data/every-key.yaml");
 
 /// Puts `words` and `numbers` wherever a design takes any.
 fn change(design: &mut StackDesign, words: &[String], numbers: &[u32], leave_out: u64) {
     let word = |index: usize| words[index % words.len()].clone();
     let number = |index: usize| numbers[index % numbers.len()];
+    let small = |index: usize| (number(index) & 0xffff).try_into().unwrap_or(u16::MAX);
     let time = |index| Some(Duration::from_nanos(u64::from(number(index)) * 1_000_003));
     let is_left_out = |bit: u32| leave_out >> bit & 1 == 1;
     let web = design.services.get_mut("web").unwrap();
@@ -36,7 +33,7 @@ fn change(design: &mut StackDesign, words: &[String], numbers: &[u32], leave_out
     }
     if let Some(update) = &mut web.deploy.update_config {
         update.delay = time(4);
-        update.max_failure_ratio = Some(number(5) as f32 / u32::MAX as f32);
+        update.max_failure_ratio = Some(f32::from(small(5)) / f32::from(u16::MAX));
     }
     if is_left_out(7) {
         web.deploy.resources = None;
@@ -58,7 +55,7 @@ fn change(design: &mut StackDesign, words: &[String], numbers: &[u32], leave_out
     };
     design.configs.insert("inline".to_owned(), config);
     if is_left_out(9) {
-        let target = number(9) as u16 | 1;
+        let target = small(9) | 1;
         let port = Port {
             mode: "host".to_owned(),
             target,

@@ -1,4 +1,4 @@
-//! The design of `full.yaml`: every key of a service, a network and a volume.
+//! A design with every key of a service, a network and a volume.
 
 use std::time::Duration;
 

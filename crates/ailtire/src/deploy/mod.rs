@@ -1,0 +1,262 @@
+//! Stacks on a swarm: what they are to be, what that changes, and changing it.
+
+mod desired;
+mod images;
+mod order;
+mod run;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use ailtire_docker::{Engine, EngineError, SwarmState};
+use ailtire_events::Diagnostic;
+use ailtire_manifest::Orchestrator;
+use ailtire_manifest::reference::canonical;
+use ailtire_swarm::Identity;
+
+use crate::stacks::StackTree;
+use crate::{Application, Error};
+
+pub use images::ResolveImage;
+pub use run::{
+    DeployOptions, DeploymentPlan, RollbackOptions, UndeployOptions, roll_back, undeploy,
+};
+
+/// The stacks of an application that are to be deployed.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    tree: StackTree,
+    /// Indices in the tree, parents before children.
+    selected: Vec<usize>,
+}
+
+impl Deployment {
+    /// The stacks, also those that are not selected.
+    pub fn tree(&self) -> &StackTree {
+        &self.tree
+    }
+
+    /// Indices in the tree of the stacks that are to be deployed, parents before children.
+    pub fn selected(&self) -> &[usize] {
+        &self.selected
+    }
+
+    /// Whether every stack of the application is selected.
+    pub fn is_whole(&self) -> bool {
+        self.selected.len() == self.tree.stacks.len()
+    }
+
+    /// Notes and warnings about the designs.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.tree.diagnostics
+    }
+
+    /// Instances of the selected stacks.
+    pub fn instances(&self) -> BTreeSet<String> {
+        self.selected.iter().map(|&stack| self.tree.stacks[stack].instance.clone()).collect()
+    }
+
+    /// Indices of the images that the application builds and these stacks run.
+    pub fn images(&self, application: &Application) -> Vec<usize> {
+        let wanted: BTreeSet<String> = desired::images(&self.tree, &self.selected)
+            .keys()
+            .map(|reference| canonical(reference))
+            .collect();
+        let images = application.definitions.images.iter().enumerate();
+        images
+            .filter(|(_, image)| {
+                image.references.iter().any(|reference| wanted.contains(&canonical(reference)))
+            })
+            .map(|(index, _)| index)
+            .collect()
+    }
+}
+
+impl Application {
+    /// Whose deployments are spoken of: this instance of the application, in its environment.
+    pub fn identity(&self) -> Identity {
+        let definitions = &self.definitions;
+        let (application, environment) = (&definitions.instance, &definitions.environment);
+        Identity {
+            application: application.clone(),
+            environment: environment.clone(),
+            root: format!("{application}-{environment}"),
+        }
+    }
+
+    /// The stacks of `packages`, or of the whole application where none is named. `recursive` takes
+    /// in the stacks that run in those of the packages.
+    ///
+    /// # Errors
+    ///
+    /// A finding for each name that names no package with a stack, or what is wrong with the stacks.
+    pub fn deployment(
+        &self,
+        packages: &[String],
+        recursive: bool,
+        working_directory: &Path,
+    ) -> Result<Deployment, Vec<Diagnostic>> {
+        let tree = self.stacks(None)?;
+        let mut deployment = if packages.is_empty() {
+            Deployment { selected: (0..tree.stacks.len()).collect(), tree }
+        } else {
+            self.select_stacks(tree, packages, recursive, working_directory)?
+        };
+        let refused = self.other_orchestrators(&deployment);
+        if !refused.is_empty() {
+            return Err(refused);
+        }
+        deployment.selected.sort_unstable();
+        Ok(deployment)
+    }
+
+    fn select_stacks(
+        &self,
+        mut tree: StackTree,
+        packages: &[String],
+        recursive: bool,
+        working_directory: &Path,
+    ) -> Result<Deployment, Vec<Diagnostic>> {
+        let mut selected = BTreeSet::new();
+        let mut errors = Vec::new();
+        for name in packages {
+            let package = match self.package_named(name, working_directory) {
+                Ok(package) => package,
+                Err(error) => {
+                    errors.push(self.unknown_package(name, &error));
+                    continue;
+                }
+            };
+            if tree.of_package(package).is_none() {
+                match self.stacks(Some(package)) {
+                    Ok(own) => append(&mut tree, own),
+                    Err(diagnostics) => {
+                        errors.extend(diagnostics);
+                        continue;
+                    }
+                }
+            }
+            for index in 0..tree.stacks.len() {
+                let mut way = std::iter::successors(Some(index), |&it| tree.stacks[it].parent);
+                let is_selected = match recursive {
+                    true => way.any(|above| tree.stacks[above].package == package),
+                    false => tree.stacks[index].package == package,
+                };
+                if is_selected {
+                    selected.insert(index);
+                }
+            }
+        }
+        if errors.is_empty() {
+            Ok(Deployment { tree, selected: selected.into_iter().collect() })
+        } else {
+            Err(errors)
+        }
+    }
+
+    fn other_orchestrators(&self, deployment: &Deployment) -> Vec<Diagnostic> {
+        let packages: BTreeSet<usize> = deployment
+            .selected
+            .iter()
+            .map(|&stack| deployment.tree.stacks[stack].package)
+            .collect();
+        let stacks = packages
+            .into_iter()
+            .filter_map(|package| self.definitions.packages[package].deployment.as_ref());
+        let others = stacks.filter(|stack| stack.orchestrator != Orchestrator::Swarm);
+        others
+            .map(|stack| {
+                let message = format!("the stack `{}` is not for Docker Swarm", stack.name);
+                Diagnostic::error("other-orchestrator", message)
+                    .at(stack.location.clone())
+                    .help("only stacks of `type: 'swarm'` can be deployed")
+            })
+            .collect()
+    }
+}
+
+/// Adds the stacks of another tree, whose indices move.
+fn append(tree: &mut StackTree, other: StackTree) {
+    let offset = tree.stacks.len();
+    let moved = |map: BTreeMap<String, usize>| {
+        map.into_iter().map(|(name, index)| (name, index + offset)).collect()
+    };
+    for mut stack in other.stacks {
+        stack.parent = stack.parent.map(|parent| parent + offset);
+        stack.stack_services = moved(stack.stack_services);
+        stack.depends.iter_mut().for_each(|depends| *depends += offset);
+        tree.stacks.push(stack);
+    }
+    tree.diagnostics.extend(other.diagnostics);
+}
+
+/// Makes sure that stacks can be deployed with the engine: it manages a swarm, or is made to.
+///
+/// # Errors
+///
+/// [`Error::Swarm`] where it is in no swarm and is not to make one, or does not manage its swarm;
+/// [`Error::Engine`] where it can't be asked.
+pub async fn require_swarm(engine: &Engine, init: bool) -> Result<(), Error> {
+    let info = engine.swarm_info().await?;
+    let problem = match info.state {
+        SwarmState::Active if info.is_manager => return Ok(()),
+        SwarmState::Active => SwarmProblem::NoManager { address: info.node_address },
+        SwarmState::Inactive if init => return Ok(init_swarm(engine).await?),
+        SwarmState::Inactive => SwarmProblem::NotInitialised,
+        SwarmState::Locked => SwarmProblem::Locked,
+        SwarmState::Pending | SwarmState::Error => SwarmProblem::Broken { why: info.error },
+    };
+    Err(Error::Swarm(problem))
+}
+
+async fn init_swarm(engine: &Engine) -> Result<(), EngineError> {
+    // Nobody has to reach a swarm of one node; `docker swarm join` of others is for real addresses.
+    let body = serde_json::json!({ "ListenAddr": "127.0.0.1", "AdvertiseAddr": "127.0.0.1" });
+    match engine.post("/swarm/init").body(&body).done().await {
+        // Somebody else was faster.
+        Err(EngineError::Api { status: 503, message }) if message.contains("already part") => {
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// Why stacks can't be deployed with an engine that can be used otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SwarmProblem {
+    /// It is in no swarm.
+    #[error("the Docker engine is not part of a swarm")]
+    NotInitialised,
+    /// It works in a swarm and does not manage it.
+    #[error("the Docker engine is a worker of its swarm, not a manager")]
+    NoManager {
+        /// Its address in the swarm.
+        address: String,
+    },
+    /// The swarm waits for its key.
+    #[error("the swarm is locked")]
+    Locked,
+    /// It can't take part in its swarm.
+    #[error("the Docker engine can't take part in its swarm: {why}")]
+    Broken {
+        /// What the engine says.
+        why: String,
+    },
+}
+
+impl SwarmProblem {
+    /// What to do next.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::NotInitialised => {
+                "`docker swarm init` makes it a manager of a new swarm, and so does `--init-swarm`"
+            }
+            Self::NoManager { .. } => {
+                "name a manager with `--host` (`docker info` there lists them), or `docker node \
+                 promote` this one"
+            }
+            Self::Locked => "`docker swarm unlock` with the swarm's key",
+            Self::Broken { .. } => "see `docker info` and the engine's own log",
+        }
+    }
+}

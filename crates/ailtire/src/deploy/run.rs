@@ -1,0 +1,502 @@
+//! Planning and making deployments.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ailtire_docker::Engine;
+use ailtire_events::{
+    DeploymentSummary, Diagnostic, EventKind, EventSink, FieldChange, ObjectAction,
+};
+use ailtire_manifest::reference::canonical;
+use ailtire_swarm::{
+    ApplyError, ApplyOptions, Changes, Deed, DeploymentLock, Desired, Entry, History, Identity,
+    Observed, OnFailure, Outcome, PlanOptions as ComparisonOptions, ResolvedImage, WaitOptions,
+    apply, label, observe, plan,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::images::{Lookup, ResolveImage};
+use super::{Deployment, desired};
+use crate::build::BuiltReference;
+use crate::plan::{Action, PlanOptions};
+use crate::{Application, Error};
+
+/// How long a service may take where nothing else is said.
+const TIMEOUT: Duration = Duration::from_mins(5);
+
+/// What an image that is still to be built runs as in a plan.
+const TO_BE_BUILT: &str = "(to be built)";
+
+/// How to deploy.
+#[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "independent switches of a command line")]
+pub struct DeployOptions {
+    /// Who does it, for the history and for others who wait.
+    pub by: String,
+    /// Whether registries are asked which image a reference means.
+    pub resolve: ResolveImage,
+    /// Whether what the definitions do not have any more is removed.
+    pub prune: bool,
+    /// Whether stacks of the same name that somebody else deployed are taken over.
+    pub adopt: bool,
+    /// How long a service may take to run and be healthy.
+    pub timeout: Duration,
+    /// Whether services that no other one depends on are not waited for.
+    pub detach: bool,
+    /// What to do when a service does not run.
+    pub on_failure: OnFailure,
+    /// Whether credentials of registries are sent to the nodes.
+    pub with_registry_auth: bool,
+    /// Changes that were planned before: anything else is refused.
+    pub expected: Option<Changes>,
+}
+
+impl Default for DeployOptions {
+    fn default() -> Self {
+        Self {
+            by: String::new(),
+            resolve: ResolveImage::default(),
+            prune: false,
+            adopt: false,
+            timeout: TIMEOUT,
+            detach: false,
+            on_failure: OnFailure::Rollback,
+            with_registry_auth: false,
+            expected: None,
+        }
+    }
+}
+
+/// How to go back.
+#[derive(Debug, Clone)]
+pub struct RollbackOptions {
+    /// Who does it, for the history and for others who wait.
+    pub by: String,
+    /// Number of the history's entry to go back to; absent: the one before the last.
+    pub to: Option<u64>,
+    /// How long a service may take to run and be healthy.
+    pub timeout: Duration,
+    /// Whether credentials of registries are sent to the nodes.
+    pub with_registry_auth: bool,
+}
+
+/// How to remove.
+#[derive(Debug, Clone)]
+pub struct UndeployOptions {
+    /// Who does it, for the history and for others who wait.
+    pub by: String,
+    /// Instances of the stacks to remove; absent: all of the application, and its history.
+    pub instances: Option<BTreeSet<String>>,
+    /// Whether named volumes are removed too.
+    pub volumes: bool,
+    /// How long a service may take to be gone.
+    pub timeout: Duration,
+}
+
+/// What a deployment would change.
+#[derive(Debug, Clone)]
+pub struct DeploymentPlan {
+    /// Images that would be built first; what they come out as is not known.
+    pub to_build: Vec<String>,
+    /// The changes.
+    pub changes: Changes,
+}
+
+impl Application {
+    /// What deploying would change, against what runs now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] where the stacks can't be deployed like this, or the engine can't be asked.
+    pub async fn plan_deployment(
+        &self,
+        deployment: &Deployment,
+        options: &DeployOptions,
+        engine: &Engine,
+        sink: &dyn EventSink,
+    ) -> Result<DeploymentPlan, Error> {
+        let (built, to_build) = self.built(&deployment.images(self), engine, sink).await?;
+        let (_, changes) =
+            self.compare(deployment, &built, &to_build, options, engine, sink).await?;
+        Ok(DeploymentPlan { to_build: to_build.into_iter().collect(), changes })
+    }
+
+    /// The images of `options` as they are, if all of them are fresh.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Definitions`] with a finding for each image that is not.
+    pub async fn require_fresh(
+        &self,
+        options: &PlanOptions,
+        engine: &Engine,
+        sink: &dyn EventSink,
+    ) -> Result<BTreeMap<String, BuiltReference>, Error> {
+        let (built, to_build) = self.built(&options.images, engine, sink).await?;
+        if to_build.is_empty() {
+            return Ok(built);
+        }
+        let findings = to_build.into_iter().map(|image| {
+            Diagnostic::error("image-not-fresh", format!("the image `{image}` is not fresh")).help(
+                format!("`ailtire-build why {image}` says why; build it, or let `deploy` do it"),
+            )
+        });
+        Err(Error::Definitions(findings.collect()))
+    }
+
+    /// Images that are fresh, by reference, and those that are not.
+    async fn built(
+        &self,
+        images: &[usize],
+        engine: &Engine,
+        sink: &dyn EventSink,
+    ) -> Result<(BTreeMap<String, BuiltReference>, BTreeSet<String>), Error> {
+        if images.is_empty() {
+            return Ok(Default::default());
+        }
+        let records = self.state.records(&engine.describe())?;
+        let store = engine.images().await?;
+        let options = PlanOptions { images: images.to_vec(), ..PlanOptions::default() };
+        let plan = self.plan(&options, &records, Some(&store)).map_err(Error::Definitions)?;
+        for diagnostic in &plan.diagnostics {
+            sink.emit(EventKind::Diagnostic { diagnostic: diagnostic.clone() });
+        }
+        let mut built = BTreeMap::new();
+        let mut to_build = BTreeSet::new();
+        for image in plan.images.iter().filter(|image| images.contains(&image.definition)) {
+            match (&image.action, &image.record) {
+                (Action::Fresh | Action::Tag(_), Some(record)) => {
+                    for reference in &self.definitions.images[image.definition].references {
+                        let (image_id, fingerprint) =
+                            (record.image_id.clone(), record.fingerprint.to_string());
+                        built.insert(reference.clone(), BuiltReference { image_id, fingerprint });
+                    }
+                }
+                _ => {
+                    to_build.insert(image.reference.clone());
+                }
+            }
+        }
+        Ok((built, to_build))
+    }
+
+    /// What is to run, and what that changes.
+    async fn compare(
+        &self,
+        deployment: &Deployment,
+        built: &BTreeMap<String, BuiltReference>,
+        to_build: &BTreeSet<String>,
+        options: &DeployOptions,
+        engine: &Engine,
+        sink: &dyn EventSink,
+    ) -> Result<(Desired, Changes), Error> {
+        let identity = self.identity();
+        let (tree, selected) = (&deployment.tree, &deployment.selected);
+        let (info, store, running) = tokio::try_join!(
+            engine.swarm_info(),
+            engine.images(),
+            ailtire_swarm::observe_all(engine)
+        )?;
+        let lookup = Lookup {
+            engine,
+            store: &store,
+            built: built.iter().map(|(reference, it)| (canonical(reference), it)).collect(),
+            running: running_images(&running, &identity),
+            nodes: info.nodes,
+            resolve: options.resolve,
+            sink,
+        };
+        let wanted = desired::images(tree, selected);
+        let unbuilt: BTreeSet<String> = to_build
+            .iter()
+            .flat_map(|image| self.definitions.images_named(image))
+            .flat_map(|(_, image)| image.references.iter().map(|reference| canonical(reference)))
+            .collect();
+        let (later, now): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            wanted.into_iter().partition(|(reference, _)| unbuilt.contains(&canonical(reference)));
+        let mut images = lookup.all(now).await.map_err(Error::Definitions)?;
+        images.extend(later.into_keys().map(|reference| {
+            (reference, ResolvedImage { run: TO_BE_BUILT.to_owned(), fingerprint: None })
+        }));
+        let version =
+            self.definitions.release_version.as_ref().or(self.definitions.version.as_ref());
+        let version = version.map(String::as_str);
+        let desired = desired::desired(tree, selected, &identity, version, &images)
+            .map_err(Error::Definitions)?;
+        let observed = observe(engine, &desired).await?;
+        let comparison = ComparisonOptions { prune: options.prune, adopt: options.adopt };
+        let changes = plan(&desired, &observed, &comparison).map_err(Error::Definitions)?;
+        Ok((desired, changes))
+    }
+
+    /// Brings the stacks to what the definitions say. `built` is what their images are.
+    ///
+    /// Services that did not become what they are to be are in the outcome, and were told to `sink`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] where the stacks can't be deployed like this, or the engine can't be used.
+    pub async fn deploy(
+        &self,
+        deployment: &Deployment,
+        built: &BTreeMap<String, BuiltReference>,
+        options: &DeployOptions,
+        engine: &Engine,
+        sink: &dyn EventSink,
+        cancel: &CancellationToken,
+    ) -> Result<Outcome, Error> {
+        let identity = self.identity();
+        locked(&identity, ("deploy", &options.by), engine, sink, cancel, async |cancel| {
+            let nothing = BTreeSet::new();
+            let (desired, changes) =
+                self.compare(deployment, built, &nothing, options, engine, sink).await?;
+            if let Some(expected) = &options.expected {
+                require_same(expected, &changes)?;
+            }
+            let deed = Deed::Deploy;
+            let settings = ApplyOptions {
+                plan: ComparisonOptions { prune: options.prune, adopt: options.adopt },
+                wait: WaitOptions { timeout: options.timeout, ..WaitOptions::default() },
+                on_failure: options.on_failure,
+                with_registry_auth: options.with_registry_auth,
+                detach: options.detach,
+                ..ApplyOptions::default()
+            };
+            make(engine, &desired, &changes, settings, (deed, &options.by), sink, cancel).await
+        })
+        .await
+    }
+}
+
+/// Goes back to an earlier deployment, the whole application at once.
+///
+/// # Errors
+///
+/// [`Error::Definitions`] where there is no such deployment, or it can't be made any more;
+/// otherwise as [`Application::deploy`].
+pub async fn roll_back(
+    identity: &Identity,
+    options: &RollbackOptions,
+    engine: &Engine,
+    sink: &dyn EventSink,
+    cancel: &CancellationToken,
+) -> Result<Outcome, Error> {
+    locked(identity, ("rollback", &options.by), engine, sink, cancel, async |cancel| {
+        let history = History::read(engine, identity).await?;
+        let target = find(&history, identity, options.to)?;
+        let number = target.number;
+        let observed = observe(engine, &target.desired).await?;
+        // What was added since is not part of what ran then.
+        let comparison = ComparisonOptions { prune: true, adopt: false };
+        let changes = plan(&target.desired, &observed, &comparison).map_err(Error::Definitions)?;
+        let settings = ApplyOptions {
+            plan: comparison,
+            wait: WaitOptions { timeout: options.timeout, ..WaitOptions::default() },
+            with_registry_auth: options.with_registry_auth,
+            ..ApplyOptions::default()
+        };
+        let deed = Deed::Rollback { to: number };
+        make(engine, &target.desired, &changes, settings, (deed, &options.by), sink, cancel).await
+    })
+    .await
+}
+
+fn find<'history>(
+    history: &'history History,
+    identity: &Identity,
+    to: Option<u64>,
+) -> Result<&'history Entry, Error> {
+    let entries = history.entries();
+    let found = match to {
+        Some(number) => history.find(number),
+        None => entries.len().checked_sub(2).and_then(|before| entries.get(before)),
+    };
+    found.ok_or_else(|| {
+        let message = match to {
+            Some(number) => format!("the history of {} has no entry {number}", identity.root),
+            None => format!("the history of {} has no earlier deployment", identity.root),
+        };
+        Error::Definitions(vec![
+            Diagnostic::error("no-such-deployment", message)
+                .help("`ailtire-build history` shows what can be gone back to"),
+        ])
+    })
+}
+
+/// Removes stacks, and waits until nothing of them is left.
+///
+/// # Errors
+///
+/// [`Error`] where the engine can't be used.
+pub async fn undeploy(
+    identity: &Identity,
+    options: &UndeployOptions,
+    engine: &Engine,
+    sink: &dyn EventSink,
+    cancel: &CancellationToken,
+) -> Result<Outcome, Error> {
+    locked(identity, ("undeploy", &options.by), engine, sink, cancel, async |cancel| {
+        let history = History::read(engine, identity).await?;
+        let outcome = cancelled();
+        let _ = cancel;
+        if options.instances.is_none() && outcome.error.is_none() {
+            history.clear(engine).await?;
+        }
+        Ok(outcome)
+    })
+    .await
+}
+
+/// Applies changes and keeps in the history what runs then.
+async fn make(
+    engine: &Engine,
+    desired: &Desired,
+    changes: &Changes,
+    mut settings: ApplyOptions,
+    (what, by): (Deed, &str),
+    sink: &dyn EventSink,
+    cancel: &CancellationToken,
+) -> Result<Outcome, Error> {
+    for diagnostic in &changes.warnings {
+        sink.emit(EventKind::Diagnostic { diagnostic: diagnostic.clone() });
+    }
+    let history = History::read(engine, &desired.identity).await?;
+    settings.keep = history.needed_objects();
+    let outcome = apply(engine, desired, changes, &settings, sink, cancel.clone()).await;
+    let is_news = !changes.is_empty() || history.last().is_none();
+    if outcome.error.is_none() && is_news {
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let entry = Entry {
+            number: 0,
+            at: at.as_millis().try_into().unwrap_or(u64::MAX),
+            by: by.to_owned(),
+            what,
+            desired: whole(desired, &history),
+            changes: reasons(changes),
+        };
+        history.add(engine, entry).await?;
+    }
+    Ok(outcome)
+}
+
+/// All that runs now: what was deployed, and of the entry before the stacks that were not part of
+/// this deployment.
+fn whole(desired: &Desired, history: &History) -> Desired {
+    let Some(last) = history.last() else { return desired.clone() };
+    let mut whole = desired.clone();
+    let index_of = |whole: &Desired, namespace: &str| {
+        whole.stacks.iter().position(|stack| stack.namespace == namespace)
+    };
+    let others: Vec<_> = last
+        .desired
+        .stacks
+        .iter()
+        .filter(|stack| index_of(desired, &stack.namespace).is_none())
+        .collect();
+    whole.stacks.extend(others.iter().map(|stack| (*stack).clone()));
+    let begin = desired.stacks.len();
+    for index in begin..whole.stacks.len() {
+        let old = &last.desired.stacks;
+        let mut stack = whole.stacks[index].clone();
+        let moved = |old_index: usize| index_of(&whole, &old[old_index].namespace);
+        stack.parent = stack.parent.and_then(moved);
+        for prerequisite in stack.services.iter_mut().flat_map(|service| &mut service.after) {
+            prerequisite.stack = moved(prerequisite.stack).unwrap_or(index);
+        }
+        whole.stacks[index] = stack;
+    }
+    whole
+}
+
+fn reasons(changes: &Changes) -> BTreeMap<String, Vec<FieldChange>> {
+    let changed =
+        changes.services().filter(|(_, service)| service.action != ObjectAction::Untouched);
+    changed.map(|(_, service)| (service.full_name.clone(), service.changes.clone())).collect()
+}
+
+/// A plan that was saved holds only as long as nothing has changed.
+fn require_same(expected: &Changes, found: &Changes) -> Result<(), Error> {
+    if expected.digest() == found.digest() {
+        return Ok(());
+    }
+    let mut diagnostic = Diagnostic::error(
+        "plan-out-of-date",
+        "the saved plan is out of date: the swarm, the sources or the images changed since",
+    )
+    .help("look at a new plan: `ailtire-build plan --deploy --out FILE`");
+    let shape = |changes: &Changes| -> BTreeMap<String, (ObjectAction, Vec<FieldChange>)> {
+        let services = changes.services();
+        services
+            .map(|(stack, service)| {
+                let name = format!("{}/{}", stack.path, service.name);
+                (name, (service.action, service.changes.clone()))
+            })
+            .collect()
+    };
+    let (expected, found) = (shape(expected), shape(found));
+    let names: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
+    for name in names.into_iter().filter(|name| expected.get(*name) != found.get(*name)) {
+        diagnostic = diagnostic.detail(format!("{name} is not as planned"));
+    }
+    Err(Error::Definitions(vec![diagnostic]))
+}
+
+/// What becomes of a run that is cancelled before it does anything.
+fn cancelled() -> Outcome {
+    Outcome {
+        summary: DeploymentSummary::default(),
+        services: Vec::new(),
+        error: Some(ApplyError::Cancelled),
+        rollback: None,
+    }
+}
+
+/// Does `work` while nobody else deploys the application.
+async fn locked(
+    identity: &Identity,
+    (command, by): (&str, &str),
+    engine: &Engine,
+    sink: &dyn EventSink,
+    cancel: &CancellationToken,
+    work: impl AsyncFnOnce(&CancellationToken) -> Result<Outcome, Error>,
+) -> Result<Outcome, Error> {
+    let holder = format!("{by}, process {}, `{command}`", std::process::id());
+    let lock = tokio::select! {
+        biased;
+        () = cancel.cancelled() => return Ok(cancelled()),
+        lock = DeploymentLock::take(engine, identity, &holder, sink) => lock?,
+    };
+    let either = cancel.child_token();
+    let watching = tokio::spawn({
+        let (lost, either) = (lock.lost().clone(), either.clone());
+        async move {
+            lost.cancelled().await;
+            either.cancel();
+        }
+    });
+    let result = work(&either).await;
+    watching.abort();
+    let was_lost = lock.lost().is_cancelled();
+    let released = lock.release().await;
+    let outcome = result?;
+    if was_lost {
+        return Err(Error::LockLost);
+    }
+    released?;
+    Ok(outcome)
+}
+
+/// The images that services of the deployment run, by the reference in their design.
+fn running_images(observed: &Observed, identity: &Identity) -> BTreeMap<String, String> {
+    let is_own = |labels: &BTreeMap<String, String>| {
+        labels.get(label::APPLICATION) == Some(&identity.application)
+            && labels.get(label::ENVIRONMENT) == Some(&identity.environment)
+    };
+    let services = observed.services.iter().filter(|service| is_own(&service.spec.labels));
+    services
+        .filter_map(|service| {
+            let reference = service.spec.labels.get(label::IMAGE)?.clone();
+            Some((reference, service.spec.task_template.container_spec.image.clone()))
+        })
+        .collect()
+}
