@@ -20,9 +20,9 @@ pub(crate) struct Memory {
     /// Tasks that were there before; their failures are history.
     pub(crate) before: BTreeSet<String>,
     /// Tasks that failed since. The engine forgets all but a few.
-    failed: BTreeMap<Slot, BTreeSet<String>>,
+    pub(super) failed: BTreeMap<Slot, BTreeSet<String>>,
     /// Places whose task ended well, though it may have a successor by now.
-    ended_well: BTreeSet<Slot>,
+    pub(super) ended_well: BTreeSet<Slot>,
     /// Whether somebody waits for its tasks to end well.
     pub(crate) must_complete: bool,
     /// Whether a task that failed before still tells how its place is, where none came after it.
@@ -89,7 +89,7 @@ pub(crate) fn judge(service: &ObservedService, tasks: &[Task], memory: &mut Memo
         "failed" | "rejected" => true,
         other => other == "complete" && restart.after_success,
     };
-    let has_failed = current.iter().any(|task| ended(task));
+    let has_failed = current.iter().any(ended);
     let message = message(&newest);
     let waiting = View { state, counts, message, has_failed, verdict: Verdict::Waiting };
     let failed = |failure| View { verdict: Verdict::Failed(failure), ..waiting.clone() };

@@ -4,6 +4,8 @@ mod failure;
 mod judge;
 mod monitor;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

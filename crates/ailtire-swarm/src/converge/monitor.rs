@@ -106,7 +106,7 @@ impl Monitor {
                 events = self.events().await.ok();
             }
             ticks.tick().await;
-            // First the number, then what is watched: who comes in between waits for the next look.
+            // In this order: who begins to watch from now on waits for the next look.
             let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
             let ids: BTreeSet<String> = self.watched().keys().cloned().collect();
             match self.look(number, &ids).await {
