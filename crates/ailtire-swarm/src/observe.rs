@@ -137,8 +137,17 @@ impl ObservedService {
         self.spec.labels.get(label::NAMESPACE).map(String::as_str)
     }
 
+    /// The full path of its stack; the instance where it does not say.
+    pub fn stack_path(&self) -> &str {
+        let path = self.spec.labels.get(label::STACK_PATH).map(String::as_str);
+        path.or_else(|| self.namespace()).unwrap_or_default()
+    }
+
     /// Its name without the stack's.
     pub fn short_name(&self) -> &str {
+        if let Some(name) = self.spec.labels.get(label::SERVICE) {
+            return name;
+        }
         let name = self.name();
         let prefix = |namespace| name.strip_prefix(namespace)?.strip_prefix('_');
         self.namespace().and_then(prefix).unwrap_or(name)

@@ -25,6 +25,13 @@ pub(crate) struct Node<'a> {
     pub(crate) service: &'a DesiredService,
 }
 
+impl Node<'_> {
+    /// `stack/service`, as users read it.
+    pub(crate) fn path(&self) -> String {
+        format!("{}/{}", self.stack.path, self.service.name)
+    }
+}
+
 impl<'a> Graph<'a> {
     pub(crate) fn new(desired: &'a Desired) -> Self {
         let mut nodes = Vec::new();
@@ -51,6 +58,11 @@ impl<'a> Graph<'a> {
             needs.push(needed);
         }
         Self { nodes, needs, must_complete }
+    }
+
+    /// Whether some service waits for this one.
+    pub(crate) fn is_needed(&self, node: usize) -> bool {
+        self.needs.iter().any(|needs| needs.contains(&node))
     }
 
     /// Makes `later` wait for `earlier`.

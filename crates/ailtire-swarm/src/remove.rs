@@ -150,8 +150,7 @@ impl Removal<'_> {
             match calls::remove_service(self.engine, &service.id).await {
                 Ok(ended) => {
                     tasks.extend(ended);
-                    let stack = service.namespace().unwrap_or_default();
-                    self.tell(ObjectKind::Service, stack, service.short_name());
+                    self.tell(ObjectKind::Service, service.stack_path(), service.short_name());
                 }
                 Err(error @ EngineError::Api { .. }) => {
                     self.removed.summary.failed += 1;

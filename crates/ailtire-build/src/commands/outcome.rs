@@ -46,6 +46,7 @@ fn tell_states(services: &[ailtire::swarm::ServiceOutcome], reporter: &Reporter)
             }
             ServiceEnd::Interrupted { last: None } => "not known".to_owned(),
             ServiceEnd::Skipped { .. } => "not begun".to_owned(),
+            ServiceEnd::Detached => "not waited for".to_owned(),
             ServiceEnd::Converged { .. } | ServiceEnd::Failed(_) => continue,
         };
         let text = format!("{}/{}: {words}", service.stack, service.service);

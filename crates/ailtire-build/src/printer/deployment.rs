@@ -1,6 +1,6 @@
 //! What a person reads of a deployment, event by event.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use ailtire_events::{
@@ -17,6 +17,8 @@ use super::{Verbosity, diagnostics};
 pub(super) struct Deployments {
     /// What was last said of a service on its way, so that it is said once.
     said: HashMap<(String, String), String>,
+    /// Services that were made or changed: of others nobody needs to hear that they go on.
+    changed: HashSet<(String, String)>,
 }
 
 impl Deployments {
@@ -39,10 +41,18 @@ impl Deployments {
                 status("Blocking", BUSY, &text)
             }
             EventKind::ObjectChanged { stack, kind, name, action, changes } => {
+                if matches!(action, ObjectAction::Created | ObjectAction::Updated) {
+                    self.changed.insert((stack.clone(), name.clone()));
+                }
                 object(stack, *kind, name, *action, changes, verbosity)
             }
             EventKind::ServiceProgress { stack, service, state, tasks, message } => {
                 self.progress(stack, service, *state, *tasks, message.as_deref(), verbosity, bars)
+            }
+            EventKind::ServiceConverged { stack, service, .. }
+                if !self.changed.contains(&(stack.clone(), service.clone())) =>
+            {
+                String::new()
             }
             EventKind::ServiceConverged { stack, service, state, tasks, duration } => {
                 let (verb, what) = converged(*state, *tasks);
@@ -77,7 +87,9 @@ impl Deployments {
         verbosity: Verbosity,
         bars: bool,
     ) -> String {
-        let wanted = message.is_some() || verbosity == Verbosity::Verbose && !bars;
+        // What waits for others in its turn is not worth a line.
+        let is_odd = message.is_some() && state != ServiceState::Waiting;
+        let wanted = is_odd || verbosity == Verbosity::Verbose && !bars;
         if !wanted {
             return String::new();
         }
@@ -90,8 +102,7 @@ impl Deployments {
             return String::new();
         }
         said.clone_from(&text);
-        let (verb, style) = if message.is_some() { ("Waiting", NOTICE) } else { ("Waiting", BUSY) };
-        status(verb, style, &text)
+        status("Waiting", if is_odd { NOTICE } else { BUSY }, &text)
     }
 }
 

@@ -28,7 +28,7 @@ impl Run<'_> {
                     self.create_object(change, &spec).await?;
                 }
                 self.sink.emit(EventKind::ObjectChanged {
-                    stack: changes.namespace.clone(),
+                    stack: changes.path.clone(),
                     kind: change.kind,
                     name: change.name.clone(),
                     action: change.action,
@@ -64,10 +64,14 @@ impl Run<'_> {
         let mut tasks = std::collections::BTreeSet::new();
         for orphan in self.changes.orphans.iter().filter(|orphan| orphan.first) {
             let Some(service) = self.observed.service(&orphan.name) else { continue };
-            let name = ServiceName::new(&orphan.namespace, service.short_name(), &orphan.name);
+            let name = ServiceName::new(
+                self.changes.path_of(&orphan.namespace),
+                service.short_name(),
+                &orphan.name,
+            );
             tasks.extend(self.take_away(&orphan.id, name).await?);
             self.sink.emit(EventKind::ObjectChanged {
-                stack: orphan.namespace.clone(),
+                stack: self.changes.path_of(&orphan.namespace).to_owned(),
                 kind: ObjectKind::Service,
                 name: service.short_name().to_owned(),
                 action: ObjectAction::Removed,
@@ -81,8 +85,8 @@ impl Run<'_> {
             if let Some(service) = self.observed.service(&change.full_name)
                 && change.recreate
             {
-                let namespace = &self.changes.stacks[stack].namespace;
-                let name = ServiceName::new(namespace, &change.name, &change.full_name);
+                let path = &self.changes.stacks[stack].path;
+                let name = ServiceName::new(path, &change.name, &change.full_name);
                 tasks.extend(self.take_away(&service.id, name).await?);
             }
         }

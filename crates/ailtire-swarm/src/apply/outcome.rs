@@ -47,11 +47,13 @@ pub enum ServiceEnd {
         /// Its tasks.
         tasks: TaskCounts,
     },
+    /// It was changed, and not waited for.
+    Detached,
     /// It does not become what it is to be.
     Failed(Box<ServiceFailure>),
     /// It was not tried.
     Skipped {
-        /// Full name of the service that it needs and that failed; absent where the run ended.
+        /// Path of the service that it needs and that failed; absent where the run ended.
         because: Option<String>,
     },
     /// The run ended while it was waited for.
@@ -128,6 +130,7 @@ impl ApplyError {
 #[derive(Debug, Clone)]
 pub(super) enum NodeEnd {
     Converged { state: ServiceState, tasks: TaskCounts },
+    Detached,
     Failed(Box<ServiceFailure>),
     Skipped { because: Option<usize> },
     Interrupted { last: Option<(ServiceState, TaskCounts)> },
@@ -138,7 +141,7 @@ impl Outcome {
     /// Nothing was done to any service.
     pub(super) fn nothing_done(changes: &Changes, error: ApplyError) -> Self {
         let services = changes.services().map(|(stack, service)| ServiceOutcome {
-            stack: stack.namespace.clone(),
+            stack: stack.path.clone(),
             service: service.name.clone(),
             full_name: service.full_name.clone(),
             action: service.action,
@@ -158,19 +161,18 @@ impl Outcome {
         let mut outcome = Self::nothing_done(run.changes, ApplyError::Cancelled);
         outcome.error = None;
         outcome.summary.skipped = 0;
-        let name = |node: usize| run.graph.nodes[node].service.spec.name.clone();
+        let name = |node: usize| run.graph.nodes[node].path();
         let mut engine_error = None;
         for (service, end) in outcome.services.iter_mut().zip(ends) {
             let summary = &mut outcome.summary;
             service.end = match end {
                 NodeEnd::Converged { state, tasks } => {
-                    match service.action {
-                        ObjectAction::Created => summary.created += 1,
-                        ObjectAction::Updated => summary.updated += 1,
-                        ObjectAction::Removed => summary.removed += 1,
-                        ObjectAction::Untouched => summary.untouched += 1,
-                    }
+                    count(summary, service.action);
                     ServiceEnd::Converged { state, tasks }
+                }
+                NodeEnd::Detached => {
+                    count(summary, service.action);
+                    ServiceEnd::Detached
                 }
                 NodeEnd::Failed(failure) => {
                     summary.failed += 1;
@@ -198,5 +200,14 @@ impl Outcome {
             outcome.error = Some(ApplyError::Cancelled);
         }
         outcome
+    }
+}
+
+fn count(summary: &mut DeploymentSummary, action: ObjectAction) {
+    match action {
+        ObjectAction::Created => summary.created += 1,
+        ObjectAction::Updated => summary.updated += 1,
+        ObjectAction::Removed => summary.removed += 1,
+        ObjectAction::Untouched => summary.untouched += 1,
     }
 }

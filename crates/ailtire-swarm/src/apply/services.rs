@@ -62,7 +62,7 @@ impl Run<'_> {
     /// Opens or closes the way for those that depend on a service, and ends the run where it has to.
     fn react(&self, node: usize, end: &NodeEnd, gates: &[Gate]) {
         let gate = match end {
-            NodeEnd::Converged { .. } => Ok(()),
+            NodeEnd::Converged { .. } | NodeEnd::Detached => Ok(()),
             NodeEnd::Failed(_) => Err(Some(node)),
             NodeEnd::Skipped { because } => Err(*because),
             NodeEnd::Interrupted { .. } | NodeEnd::Engine(_) => Err(None),
@@ -81,11 +81,11 @@ impl Run<'_> {
         let Node { place: (stack, index), service, .. } = self.graph.nodes[node];
         let changes = &self.changes.stacks[stack];
         let change = &changes.services[index];
-        if let Err(because) = self.prerequisites(node, &changes.namespace, gates).await {
+        if let Err(because) = self.prerequisites(node, &changes.path, gates).await {
             self.sink.emit(EventKind::ServiceSkipped {
-                stack: changes.namespace.clone(),
+                stack: changes.path.clone(),
                 service: change.name.clone(),
-                because: because.map(|node| self.graph.nodes[node].service.spec.name.clone()),
+                because: because.map(|node| self.graph.nodes[node].path()),
             });
             return NodeEnd::Skipped { because };
         }
@@ -94,17 +94,23 @@ impl Run<'_> {
             Err(error) => return self.failed(node, error),
         };
         self.sink.emit(EventKind::ObjectChanged {
-            stack: changes.namespace.clone(),
+            stack: changes.path.clone(),
             kind: ObjectKind::Service,
             name: service.name.clone(),
             action: change.action,
             changes: change.changes.clone(),
         });
+        if self.options.detach
+            && change.action != ObjectAction::Untouched
+            && !self.graph.is_needed(node)
+        {
+            return NodeEnd::Detached;
+        }
         let progress = Progress::default();
         let wait = Wait {
             monitor: &self.monitor,
             sink: self.sink,
-            stack: &changes.namespace,
+            stack: &changes.path,
             service: &service.name,
             id: &id,
             before,
@@ -138,10 +144,7 @@ impl Run<'_> {
                     service: self.graph.nodes[node].service.name.clone(),
                     state: ServiceState::Waiting,
                     tasks: TaskCounts::default(),
-                    message: Some(format!(
-                        "waits for {}",
-                        self.graph.nodes[needed].service.spec.name
-                    )),
+                    message: Some(format!("waits for {}", self.graph.nodes[needed].path())),
                 });
             }
             let open = tokio::select! {
@@ -159,7 +162,7 @@ impl Run<'_> {
             Ok(Converged { state, counts, duration }) => {
                 let Node { stack, service, .. } = self.graph.nodes[node];
                 self.sink.emit(EventKind::ServiceConverged {
-                    stack: stack.namespace.clone(),
+                    stack: stack.path.clone(),
                     service: service.name.clone(),
                     state,
                     tasks: counts,
@@ -178,7 +181,7 @@ impl Run<'_> {
         };
         let Node { stack, service, .. } = self.graph.nodes[node];
         self.sink.emit(EventKind::ServiceFailed {
-            stack: stack.namespace.clone(),
+            stack: stack.path.clone(),
             service: service.name.clone(),
             failure: (*failure).clone(),
         });
@@ -192,7 +195,7 @@ impl Run<'_> {
         change: &ServiceChange,
     ) -> Result<(String, BTreeSet<String>), WaitError> {
         let Node { stack, service, .. } = self.graph.nodes[node];
-        let name = ServiceName::new(&stack.namespace, &service.name, &change.full_name);
+        let name = ServiceName::new(&stack.path, &service.name, &change.full_name);
         let found = self.observed.service(&change.full_name).filter(|_| !change.recreate);
         let Some(found) = found else {
             let spec = self.spec_with_ids(node)?;

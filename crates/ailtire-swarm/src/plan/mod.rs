@@ -131,6 +131,12 @@ impl Changes {
         self.stacks.iter().flat_map(|stack| stack.services.iter().map(move |it| (stack, it)))
     }
 
+    /// The full path of the stack with this instance; the instance where no such stack is wanted.
+    pub(crate) fn path_of<'a>(&'a self, namespace: &'a str) -> &'a str {
+        let mut stacks = self.stacks.iter();
+        stacks.find(|stack| stack.namespace == namespace).map_or(namespace, |stack| &stack.path)
+    }
+
     /// Whether everything is as it is to be.
     pub fn is_empty(&self) -> bool {
         let objects = self.stacks.iter().flat_map(|stack| &stack.objects);
