@@ -208,7 +208,12 @@ fn process_environment() -> BTreeMap<String, String> {
 pub(crate) fn operator() -> String {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    format!("{}@{host}", user.unwrap_or_else(|_| "unknown".to_owned()))
+    // Services and containers seldom set either.
+    let user = user.unwrap_or_else(|_| match rustix::process::getuid().as_raw() {
+        0 => "root".to_owned(),
+        number => format!("user {number}"),
+    });
+    format!("{user}@{host}")
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What a deployment does, and why a service changes: the one place where that is worded.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -66,13 +67,20 @@ impl fmt::Display for FieldChange {
     /// The words after "because": lower case, no full stop.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { field, old, new, .. } = self;
-        match (old, new) {
+        match (old.as_deref().map(short), new.as_deref().map(short)) {
             (Some(old), Some(new)) => write!(formatter, "{field} changed from `{old}` to `{new}`"),
             (None, Some(new)) => write!(formatter, "{field} was added (`{new}`)"),
             (Some(old), None) => write!(formatter, "{field} was removed (it was `{old}`)"),
             (None, None) => write!(formatter, "{field} changed"),
         }
     }
+}
+
+/// The value with the twelve digits that Docker shows of an image id or digest.
+fn short(value: &str) -> Cow<'_, str> {
+    let Some((before, digits)) = value.split_once("sha256:") else { return value.into() };
+    let is_digest = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_digest { format!("{before}{}", &digits[..12]).into() } else { value.into() }
 }
 
 /// How far a service is on its way to what it is to be.
@@ -151,4 +159,27 @@ pub struct DeploymentSummary {
     pub rolled_back: bool,
     /// Milliseconds that it took.
     pub duration: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_show_both_values_and_short_digests() {
+        let change = |old: Option<&str>, new: Option<&str>| FieldChange {
+            field: "image".into(),
+            old: old.map(str::to_owned),
+            new: new.map(str::to_owned),
+            restarts: true,
+        };
+        let id = |digit: &str| format!("sha256:{}", digit.repeat(64));
+        let pinned = format!("redis:7@{}", id("b"));
+        assert_eq!(
+            change(Some(&id("a")), Some(&pinned)).to_string(),
+            "image changed from `aaaaaaaaaaaa` to `redis:7@bbbbbbbbbbbb`"
+        );
+        assert_eq!(change(None, Some("sha256:x")).to_string(), "image was added (`sha256:x`)");
+        assert_eq!(change(Some("1"), None).to_string(), "image was removed (it was `1`)");
+    }
 }

@@ -33,7 +33,8 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct WhyArguments {
     /// The image (its name or tag), or a service that runs
-    name: String,
+    #[arg(value_name = "NAME")]
+    subject: String,
 
     /// Take NAME for a service, also where an image has it
     #[arg(long)]
@@ -62,7 +63,7 @@ pub(crate) async fn run(
     printer: &Printer,
 ) -> Result<u8, Failure> {
     let application = opening::open(global, &arguments.release, printer)?;
-    let image = match opening::select_one(&application, &arguments.name) {
+    let image = match opening::select_one(&application, &arguments.subject) {
         Ok(image) if !arguments.service => image,
         // What is no image may be a service that runs.
         selected => match running_service(global, &application, &arguments).await {
@@ -111,7 +112,7 @@ async fn running_service(
 ) -> Result<ServiceStatus, Failure> {
     let engine = Engine::connect(&global.endpoint()).await?;
     ailtire::require_swarm(&engine, false).await?;
-    super::logs::find(application, &engine, &arguments.name).await
+    super::logs::find(application, &engine, &arguments.subject).await
 }
 
 async fn why_service(
