@@ -164,6 +164,38 @@ pub(crate) async fn wait_for_end(
     }
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Container {
+    #[serde(default)]
+    names: Vec<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+/// Waits until this node has no container of `services`, given by their ids: tasks are forgotten
+/// before their containers are. Names of those that are there at `deadline` are returned.
+pub(crate) async fn wait_for_containers(
+    engine: &Engine,
+    services: &BTreeSet<String>,
+    deadline: Instant,
+) -> Result<Vec<String>, EngineError> {
+    const SERVICE: &str = "com.docker.swarm.service.id";
+    let mut ticks = ticks();
+    loop {
+        let request = engine.get("/containers/json").query("all", &true).filter("label", SERVICE);
+        let containers: Vec<Container> = request.json().await?;
+        let left = containers.into_iter().filter(|container| {
+            container.labels.get(SERVICE).is_some_and(|service| services.contains(service))
+        });
+        let left: Vec<String> = left.flat_map(|container| container.names).collect();
+        if left.is_empty() || Instant::now() >= deadline {
+            return Ok(left);
+        }
+        ticks.tick().await;
+    }
+}
+
 /// Makes a network, or takes the one of this name that somebody made just now.
 pub(crate) async fn create_network(
     engine: &Engine,

@@ -112,6 +112,7 @@ impl Removal<'_> {
         for rank in ranks(&services, design) {
             self.services(&rank).await?;
         }
+        self.containers(&services).await?;
         let networks = observed.networks.iter().filter(|it| self.is_ours(&it.labels));
         let files = |kind, files: &[crate::ObservedFile]| {
             let ours = files.iter().filter(|file| self.is_ours(&file.labels));
@@ -165,6 +166,17 @@ impl Removal<'_> {
             let name = service.map_or(task.service_id.as_str(), |service| service.name());
             let text = format!("task {}: it did not end in time", task.name(name));
             self.removed.failures.push(text);
+        }
+        Ok(())
+    }
+
+    /// Waits until the engine's node has no container of these services any more.
+    async fn containers(&mut self, services: &[&ObservedService]) -> Result<(), EngineError> {
+        let ids: BTreeSet<String> = services.iter().map(|service| service.id.clone()).collect();
+        if !ids.is_empty() {
+            let left = calls::wait_for_containers(self.engine, &ids, self.deadline).await?;
+            let failures = left.iter().map(|name| format!("container {name}: it is still there"));
+            self.removed.failures.extend(failures);
         }
         Ok(())
     }
