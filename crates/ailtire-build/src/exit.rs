@@ -3,13 +3,13 @@
 /// Everything that was asked for is done.
 pub(crate) const DONE: u8 = 0;
 
-/// At least one image could not be built, or one could not be removed.
+/// At least one image could not be built, or removed; a service does not run, or is still there.
 pub(crate) const FAILED: u8 = 1;
 
 /// The command line or the definitions can't be used.
 pub(crate) const UNUSABLE: u8 = 2;
 
-/// The Docker engine can't be used.
+/// The Docker engine can't be used, or does not manage a swarm.
 pub(crate) const ENGINE: u8 = 3;
 
 /// The state directory, or another file, can't be read or written.
@@ -25,9 +25,9 @@ pub(crate) const TERMINATED: u8 = 143;
 pub(crate) const HELP: &str = "\
 Exit codes:
     0  done
-    1  at least one image could not be built (or removed, with `clean --images`)
+    1  an image could not be built or removed, or a service does not run
     2  the command line or the definitions can't be used
-    3  the Docker engine can't be used
+    3  the Docker engine, or its swarm, can't be used
     4  the state directory or another file can't be read or written
   130  cancelled by Ctrl-C
   143  cancelled by SIGTERM";
