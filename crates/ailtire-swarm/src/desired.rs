@@ -1,6 +1,6 @@
 //! What is to run: the stacks of an application as the engine's own specs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ailtire_compose::Condition;
 use ailtire_events::Location;
@@ -28,6 +28,38 @@ pub struct Desired {
     pub version: Option<String>,
     /// Stacks, parents before children.
     pub stacks: Vec<DesiredStack>,
+    /// What of the deployment it is about: only of that anything may count as not wanted any more.
+    #[serde(default)]
+    pub scope: Scope,
+}
+
+/// What of a deployment is spoken of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// All of it, but for the stacks with these instances, which are deployed by themselves.
+    Whole {
+        /// The instances.
+        except: BTreeSet<String>,
+    },
+    /// Only the stacks that are named.
+    Stacks,
+}
+
+impl Default for Scope {
+    fn default() -> Self {
+        Self::Whole { except: BTreeSet::new() }
+    }
+}
+
+impl Desired {
+    /// Whether what is there of a stack, and not wanted, is to be looked at.
+    pub fn covers(&self, namespace: &str) -> bool {
+        match &self.scope {
+            Scope::Whole { except } => !except.contains(namespace),
+            Scope::Stacks => self.stacks.iter().any(|stack| stack.namespace == namespace),
+        }
+    }
 }
 
 /// One stack.

@@ -7,6 +7,8 @@
 mod checks;
 mod objects;
 mod services;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use checks::collides;
 pub(crate) use services::compare as service_difference;

@@ -123,7 +123,7 @@ impl Planner<'_> {
     ) -> Option<&'labels str> {
         let namespace = labels.get(label::NAMESPACE)?;
         let ours = match Owner::of(labels, &self.desired.identity) {
-            Owner::Ours => true,
+            Owner::Ours => self.desired.covers(namespace),
             Owner::Unknown => self.is_wanted(namespace),
             Owner::Other(..) => false,
         };

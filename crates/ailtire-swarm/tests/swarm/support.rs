@@ -14,7 +14,7 @@ use ailtire_swarm::spec::{
 };
 use ailtire_swarm::{
     ApplyOptions, Changes, Desired, DesiredService, DesiredStack, Identity, OnFailure, Outcome,
-    PlanOptions, Prerequisite, ServiceEnd, Task, WaitOptions, apply, label, observe, plan,
+    PlanOptions, Prerequisite, Scope, ServiceEnd, Task, WaitOptions, apply, label, observe, plan,
 };
 use private_engine::{BaseImage, Client};
 use serde_json::Value;
@@ -75,7 +75,12 @@ impl Lab {
             WaitOptions { timeout: Duration::from_mins(1), stable: Duration::from_millis(1500) };
         Self {
             engine: engine().await,
-            desired: Desired { identity, version: None, stacks: vec![stack] },
+            desired: Desired {
+                identity,
+                version: None,
+                stacks: vec![stack],
+                scope: Scope::default(),
+            },
             options: ApplyOptions { wait, ..ApplyOptions::default() },
             events: Arc::default(),
             cancel: CancellationToken::new(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ailtire_compose::{Service, StackDesign};
 use ailtire_events::{Diagnostic, Location};
-use ailtire_swarm::{Desired, Identity, ResolvedImages, StackToConvert, convert};
+use ailtire_swarm::{Desired, Identity, ResolvedImages, Scope, StackToConvert, convert};
 
 use super::order;
 use crate::stacks::{StackInstance, StackTree};
@@ -18,7 +18,7 @@ pub(super) fn desired(
     tree: &StackTree,
     selected: &[usize],
     identity: &Identity,
-    version: Option<&str>,
+    (version, scope): (Option<&str>, Scope),
     images: &ResolvedImages,
 ) -> Result<Desired, Vec<Diagnostic>> {
     let mut errors = Vec::new();
@@ -42,7 +42,7 @@ pub(super) fn desired(
     order::simplify(&mut stacks);
     if errors.is_empty() {
         let version = version.map(str::to_owned);
-        Ok(Desired { identity: identity.clone(), version, stacks })
+        Ok(Desired { identity: identity.clone(), version, stacks, scope })
     } else {
         Err(errors)
     }

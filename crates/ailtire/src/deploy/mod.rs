@@ -12,7 +12,7 @@ use ailtire_docker::{Engine, EngineError, SwarmState};
 use ailtire_events::Diagnostic;
 use ailtire_manifest::Orchestrator;
 use ailtire_manifest::reference::canonical;
-use ailtire_swarm::Identity;
+use ailtire_swarm::{Identity, Scope};
 
 use crate::stacks::StackTree;
 use crate::{Application, Error};
@@ -28,6 +28,9 @@ pub struct Deployment {
     tree: StackTree,
     /// Indices in the tree, parents before children.
     selected: Vec<usize>,
+    /// Instances of stacks that are deployed by their name only, where the whole application was
+    /// asked for.
+    others: Option<BTreeSet<String>>,
 }
 
 impl Deployment {
@@ -41,9 +44,12 @@ impl Deployment {
         &self.selected
     }
 
-    /// Whether every stack of the application is selected.
-    pub fn is_whole(&self) -> bool {
-        self.selected.len() == self.tree.stacks.len()
+    /// What of the application this is about.
+    pub fn scope(&self) -> Scope {
+        match &self.others {
+            Some(others) => Scope::Whole { except: others.clone() },
+            None => Scope::Stacks,
+        }
     }
 
     /// Notes and warnings about the designs.
@@ -98,7 +104,8 @@ impl Application {
     ) -> Result<Deployment, Vec<Diagnostic>> {
         let tree = self.stacks(None)?;
         let mut deployment = if packages.is_empty() {
-            Deployment { selected: (0..tree.stacks.len()).collect(), tree }
+            let others = Some(self.other_instances(&tree));
+            Deployment { selected: (0..tree.stacks.len()).collect(), tree, others }
         } else {
             self.select_stacks(tree, packages, recursive, working_directory)?
         };
@@ -148,10 +155,21 @@ impl Application {
             }
         }
         if errors.is_empty() {
-            Ok(Deployment { tree, selected: selected.into_iter().collect() })
+            Ok(Deployment { tree, selected: selected.into_iter().collect(), others: None })
         } else {
             Err(errors)
         }
+    }
+
+    /// Instances of all stacks that are not part of the application's tree, and are deployed by name.
+    fn other_instances(&self, tree: &StackTree) -> BTreeSet<String> {
+        let packages = self.definitions.packages.iter().enumerate();
+        let left = packages.filter(|(index, package)| {
+            package.deployment.is_some() && tree.of_package(*index).is_none()
+        });
+        // One whose design can't be read has no stacks to leave alone that could be known.
+        let trees = left.filter_map(|(index, _)| self.stacks(Some(index)).ok());
+        trees.flat_map(|tree| tree.stacks).map(|stack| stack.instance).collect()
     }
 
     fn other_orchestrators(&self, deployment: &Deployment) -> Vec<Diagnostic> {

@@ -11,7 +11,7 @@ use ailtire_manifest::reference::canonical;
 use ailtire_swarm::{
     ApplyError, ApplyOptions, Changes, Deed, DeploymentLock, Desired, Entry, History, Identity,
     Observed, OnFailure, Outcome, PlanOptions as ComparisonOptions, RemoveOptions, Removed,
-    ResolvedImage, WaitOptions, apply, label, observe, plan,
+    ResolvedImage, Scope, WaitOptions, apply, label, observe, plan,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -221,8 +221,9 @@ impl Application {
         let version =
             self.definitions.release_version.as_ref().or(self.definitions.version.as_ref());
         let version = version.map(String::as_str);
-        let desired = desired::desired(tree, selected, &identity, version, &images)
-            .map_err(Error::Definitions)?;
+        let desired =
+            desired::desired(tree, selected, &identity, (version, deployment.scope()), &images)
+                .map_err(Error::Definitions)?;
         let observed = observe(engine, &desired).await?;
         let comparison = ComparisonOptions { prune: options.prune, adopt: options.adopt };
         let changes = plan(&desired, &observed, &comparison).map_err(Error::Definitions)?;
@@ -393,11 +394,11 @@ async fn make(
     Ok(outcome)
 }
 
-/// All that runs now: what was deployed, and of the entry before the stacks that were not part of
-/// this deployment.
+/// All that runs now: what was deployed, and of the entry before the stacks that this deployment
+/// left alone.
 fn whole(desired: &Desired, history: &History) -> Desired {
-    let Some(last) = history.last() else { return desired.clone() };
-    let mut whole = desired.clone();
+    let mut whole = Desired { scope: Scope::default(), ..desired.clone() };
+    let Some(last) = history.last() else { return whole };
     let index_of = |whole: &Desired, namespace: &str| {
         whole.stacks.iter().position(|stack| stack.namespace == namespace)
     };
@@ -406,6 +407,7 @@ fn whole(desired: &Desired, history: &History) -> Desired {
         .stacks
         .iter()
         .filter(|stack| index_of(desired, &stack.namespace).is_none())
+        .filter(|stack| !desired.covers(&stack.namespace))
         .collect();
     whole.stacks.extend(others.iter().map(|stack| (*stack).clone()));
     let begin = desired.stacks.len();
