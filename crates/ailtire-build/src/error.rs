@@ -60,7 +60,6 @@ impl Failure {
     }
 
     /// A task that ended without a result.
-    #[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
     pub(crate) fn gave_up(error: tokio::task::JoinError) -> Self {
         Self::io("finish", "a part of the work", &io::Error::other(error))
     }
@@ -120,11 +119,10 @@ impl From<Error> for Failure {
                 Self { diagnostics, ..told }
             }
             Error::Bases(diagnostics) => Self { diagnostics, ..Self::new(exit::FAILED, message) },
-            Error::Engine(error) => error.into(),
+            Error::Engine(error) | Error::History(HistoryError::Engine(error)) => error.into(),
             Error::Swarm(problem) => Self::new(exit::ENGINE, message).hint(problem.help()),
             Error::LockLost => Self::new(exit::ENGINE, message)
                 .hint("see `ailtire-build status`; running the same command again is safe"),
-            Error::History(HistoryError::Engine(error)) => error.into(),
             Error::History(_) => Self::new(exit::ENGINE, message)
                 .hint("what runs is not touched; `ailtire-build history` shows what can be read"),
             Error::State(_) => Self::new(exit::IO, message)

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ailtire::{
-    Access, Application, Definitions, Deployment, EventKind, ImageStore, Plan, PlanOptions,
-    Records, Selection,
+    Access, Application, Definitions, Deployment, EventKind, ImageStore, OpenOptions, Plan,
+    PlanOptions, Records, Selection,
 };
 use ailtire_events::{EventSink, NullSink};
 
@@ -28,8 +28,26 @@ pub(crate) fn open(
     release: &ReleaseArguments,
     printer: &Printer,
 ) -> Result<Application, Failure> {
-    let options = global.open_options(release, Access::Read)?;
-    let application = Application::open(&options, &NullSink)?;
+    look(&global.open_options(release, Access::Read)?, printer)
+}
+
+/// Reads the application and its stacks to look at them.
+///
+/// # Errors
+///
+/// A [`Failure`] where there is none, or its definitions can't be used.
+pub(crate) fn with_stacks(
+    global: &GlobalArguments,
+    release: &ReleaseArguments,
+    printer: &Printer,
+) -> Result<Application, Failure> {
+    let mut options = global.open_options(release, Access::Read)?;
+    options.deployments = true;
+    look(&options, printer)
+}
+
+fn look(options: &OpenOptions, printer: &Printer) -> Result<Application, Failure> {
+    let application = Application::open(options, &NullSink)?;
     printer.diagnostics(application.diagnostics());
     require_sound(&application)?;
     Ok(application)
@@ -54,24 +72,6 @@ pub(crate) async fn to_write(
     Ok(interrupt.or_cancelled(opening).await?.map_err(Failure::gave_up)??)
 }
 
-/// Reads the application and its stacks to look at them.
-///
-/// # Errors
-///
-/// A [`Failure`] where there is none, or its definitions can't be used.
-pub(crate) fn with_stacks(
-    global: &GlobalArguments,
-    release: &ReleaseArguments,
-    printer: &Printer,
-) -> Result<Application, Failure> {
-    let mut options = global.open_options(release, Access::Read)?;
-    options.deployments = true;
-    let application = Application::open(&options, &NullSink)?;
-    printer.diagnostics(application.diagnostics());
-    require_sound(&application)?;
-    Ok(application)
-}
-
 /// The stacks that the command line speaks of; findings about their designs go to `sink`.
 ///
 /// # Errors
@@ -84,7 +84,7 @@ pub(crate) fn deployment(
 ) -> Result<Deployment, Failure> {
     let deployment = application
         .deployment(&stacks.packages, stacks.recursive, Path::new("."))
-        .map_err(|diagnostics| ailtire::Error::Definitions(diagnostics))?;
+        .map_err(ailtire::Error::Definitions)?;
     for diagnostic in deployment.diagnostics() {
         sink.emit(EventKind::Diagnostic { diagnostic: diagnostic.clone() });
     }

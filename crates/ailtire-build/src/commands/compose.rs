@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ailtire::{Access, Application, StackTree};
-use ailtire_events::NullSink;
+use ailtire::{Application, StackTree};
 use clap::Args;
 
 use crate::arguments::{GlobalArguments, ReleaseArguments};
@@ -45,11 +44,7 @@ pub(crate) fn run(
     arguments: &ComposeArguments,
     printer: &Printer,
 ) -> Result<u8, Failure> {
-    let mut options = global.open_options(&arguments.release, Access::Read)?;
-    options.deployments = true;
-    let application = Application::open(&options, &NullSink)?;
-    printer.diagnostics(application.diagnostics());
-    opening::require_sound(&application)?;
+    let application = opening::with_stacks(global, &arguments.release, printer)?;
     let (tree, chosen) = choose(&application, arguments.package.as_deref())?;
     printer.diagnostics(&tree.diagnostics);
     application.save()?;

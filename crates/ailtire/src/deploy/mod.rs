@@ -144,12 +144,9 @@ impl Application {
                 }
             }
             for index in 0..tree.stacks.len() {
-                let mut way = std::iter::successors(Some(index), |&it| tree.stacks[it].parent);
-                let is_selected = match recursive {
-                    true => way.any(|above| tree.stacks[above].package == package),
-                    false => tree.stacks[index].package == package,
-                };
-                if is_selected {
+                let way = std::iter::successors(Some(index), |&it| tree.stacks[it].parent);
+                let mut way = way.take(if recursive { usize::MAX } else { 1 });
+                if way.any(|above| tree.stacks[above].package == package) {
                     selected.insert(index);
                 }
             }

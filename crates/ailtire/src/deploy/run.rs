@@ -425,9 +425,11 @@ fn whole(desired: &Desired, history: &History) -> Desired {
 }
 
 fn reasons(changes: &Changes) -> BTreeMap<String, Vec<FieldChange>> {
-    let changed =
-        changes.services().filter(|(_, service)| service.action != ObjectAction::Untouched);
-    changed.map(|(_, service)| (service.full_name.clone(), service.changes.clone())).collect()
+    let services = changes.services().map(|(_, service)| service);
+    services
+        .filter(|service| service.action != ObjectAction::Untouched)
+        .map(|service| (service.full_name.clone(), service.changes.clone()))
+        .collect()
 }
 
 /// A plan that was saved holds only as long as nothing has changed.
