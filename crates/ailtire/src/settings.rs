@@ -6,7 +6,8 @@ use ailtire_manifest::{Application as Definitions, ImageDefinition};
 /// The settings of `image`: what its definition says, and the labels that every image gets.
 ///
 /// No label may depend on the machine, the time or the fingerprint: the same inputs must give the
-/// same image, so that images built on it stay fresh. A definition's own labels win.
+/// same image, so that images built on it stay fresh. Nor may they depend on the instance: all of
+/// them run the same images. A definition's own labels win.
 pub(crate) fn settings_of(
     definitions: &Definitions,
     image: &ImageDefinition,
@@ -14,7 +15,7 @@ pub(crate) fn settings_of(
 ) -> Settings {
     let package = &definitions.packages[image.package];
     let mut labels = std::collections::BTreeMap::from([
-        ("ailtire.application".to_owned(), definitions.instance.clone()),
+        ("ailtire.application".to_owned(), definitions.name.clone()),
         ("ailtire.package".to_owned(), package.key.clone()),
         ("org.opencontainers.image.title".to_owned(), image.name.clone()),
     ]);

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use crate::error::{Error, Tried};
 use crate::folder::remove_folder;
 use crate::network::{self, Connection, Network};
-use crate::{Launch, PrivateEngine, debian, registry, swarm};
+use crate::{Launch, PrivateEngine, Registry, debian, registry, swarm};
 
 /// The last byte of the address of the switch, where the registry is.
 const SWITCH: u8 = 2;
@@ -86,6 +86,16 @@ impl Cluster {
     /// Host and port of the registry, as the nodes and this machine reach it.
     pub fn registry(&self) -> String {
         self.switch.registry()
+    }
+
+    /// Starts one more registry that all nodes reach; it ends when it is dropped, or with the
+    /// manager. It wants the password of one of `users` where there are any.
+    ///
+    /// # Errors
+    /// As [`Registry::start`]; the manager was killed.
+    pub fn start_registry(&self, users: Option<&str>) -> Result<Registry, Error> {
+        let manager = self.node(0).ok_or(Error::Late { what: "a manager".into() })?;
+        Registry::listen(&manager.client(), manager.address(), users)
     }
 
     /// Pushes an image of a node to the registry, and returns the reference under which every node

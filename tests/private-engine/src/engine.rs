@@ -212,6 +212,8 @@ impl Launch {
         command.arg("--pidfile").arg(exec_root.join("docker.pid"));
         if let Some(registry) = &connection.registry {
             command.arg("--insecure-registry").arg(registry);
+            // And all others in the network of the cluster.
+            command.arg("--insecure-registry").arg(format!("{}/24", connection.address));
         }
         // The machine's name servers are out of reach, and every unknown name would take as long as
         // it takes to give them up. Here nothing listens, which is known at once.

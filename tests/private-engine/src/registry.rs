@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -15,6 +16,8 @@ use crate::error::{Error, Tried};
 pub struct Registry {
     process: Child,
     address: String,
+    /// What it writes of each request.
+    access_log: PathBuf,
     _folder: tempfile::TempDir,
 }
 
@@ -25,15 +28,27 @@ impl Registry {
     /// # Errors
     /// The program can't be installed or does not start; the engine can't be reached.
     pub fn start(engine: &Client, users: Option<&str>) -> Result<Self, Error> {
+        Self::listen(engine, Ipv4Addr::LOCALHOST, users)
+    }
+
+    /// Starts a registry in the network of an engine, where it has that address.
+    pub(crate) fn listen(
+        engine: &Client,
+        address: Ipv4Addr,
+        users: Option<&str>,
+    ) -> Result<Self, Error> {
         let folder = tempfile::tempdir().tried(|| "creating a folder".into())?;
-        let settings = prepare(folder.path(), "127.0.0.1:0", users)?;
+        let settings = prepare(folder.path(), &format!("{address}:0"), users)?;
+        let access_log = folder.path().join("access.log");
+        let output = File::create(&access_log)
+            .tried(|| format!("creating {}", access_log.display()))?;
         let mut command = Command::new("nsenter");
         command.arg(format!("--net=/proc/{}/ns/net", engine.process()?));
         command.arg(find(PROGRAM).unwrap_or_else(|| PROGRAM.into()));
-        command.arg("serve").arg(settings).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.arg("serve").arg(settings).stdout(output).stderr(Stdio::piped());
         let mut process = command.spawn().tried(|| format!("running {PROGRAM}"))?;
         let log = process.stderr.take();
-        let mut registry = Self { process, address: String::new(), _folder: folder };
+        let mut registry = Self { process, address: String::new(), access_log, _folder: folder };
         // It chooses the port, and says which one it took.
         registry.address = listening(log.map(BufReader::new))?;
         Ok(registry)
@@ -42,6 +57,16 @@ impl Registry {
     /// Host and port, as the engine has them.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// How often it was asked for what `path` is part of, since it was started.
+    ///
+    /// # Errors
+    /// Its log can't be read.
+    pub fn requests(&self, path: &str) -> Result<usize, Error> {
+        let log = fs::read_to_string(&self.access_log)
+            .tried(|| format!("reading {}", self.access_log.display()))?;
+        Ok(log.lines().filter(|line| line.contains(path)).count())
     }
 }
 

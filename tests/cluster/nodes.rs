@@ -1,0 +1,111 @@
+//! Nodes that come, go and refuse.
+
+use std::time::Duration;
+
+use private_engine::wait_for;
+use serde_json::json;
+
+use crate::support::{Lab, STACK, service, until};
+
+pub(crate) fn status_and_logs_name_nodes_and_tasks(lab: &mut Lab) {
+    let shown = lab.run(&["status", "--verbose"]).expect(0);
+    let logs = lab.run(&["logs", "web"]).expect(0);
+    for task in lab.service("web")["tasks"].as_array().unwrap() {
+        let (name, node) = (task["name"].as_str().unwrap(), task["node"].as_str().unwrap());
+        assert!(shown.stdout.contains(&format!("{name}  running on {node}")), "{shown}");
+        for line in ["first", &format!("on {node}")] {
+            assert!(logs.stdout.lines().any(|it| it == format!("{name} | {line}")), "{logs}");
+        }
+    }
+    assert_eq!(logs.stdout.lines().count(), 6, "{logs}");
+    // Docker's own name of a task on every node ends with the node's id, which tells people little.
+    let agents = lab.run(&["logs", "agent", "--tail", "1"]).expect(0);
+    for node in ["node-1", "node-2", "node-3"] {
+        assert!(agents.stdout.contains(&format!("on {node}\n")), "{agents}");
+    }
+    assert_eq!(agents.stdout.lines().count(), 3, "{agents}");
+}
+
+pub(crate) fn a_drained_node_is_not_waited_for(lab: &mut Lab) {
+    lab.set_availability("node-3", "drain");
+    // The new image from the step before.
+    lab.deployed(&["--timeout", "30s"]);
+    let nodes = lab.nodes_of("web");
+    assert!(nodes.len() == 3 && !nodes.contains(&"node-3".to_owned()), "{nodes:?}");
+    assert_eq!(lab.nodes_of("agent"), ["node-1", "node-2"]);
+    let (status, code) = lab.status();
+    assert_eq!(code, Some(0), "{status}");
+    assert_eq!(lab.service("agent")["wanted"], 2);
+    lab.set_availability("node-3", "active");
+    until("an agent on each node", || lab.nodes_of("agent").len() == 3);
+    lab.deployed(&[]);
+}
+
+pub(crate) fn services_without_a_node_are_told_apart(lab: &mut Lab) {
+    let nowhere = json!({ "placement": { "constraints": ["node.labels.zone == moon"] } });
+    lab.set("nowhere", service("shop-web", &nowhere));
+    let crowd = json!({ "replicas": 4, "placement": { "max_replicas_per_node": 1 } });
+    lab.set("crowd", service("shop-web", &crowd));
+    let run = lab.deploy(&["--timeout", "4s", "--on-failure", "continue"]).expect(1);
+    run.says(&[
+        "after 4s: its tasks have no node: no suitable node (scheduling constraints not satisfied",
+        "after 4s: its tasks have no node: no suitable node (max replicas per node limit exceed",
+        "deploy.placement",
+    ]);
+    let (status, code) = lab.status();
+    assert_eq!(code, Some(1), "{status}");
+    let crowd = lab.service("crowd");
+    assert_eq!((&crowd["condition"], &crowd["running"]), (&json!("degraded"), &json!(3)));
+    lab.unset("nowhere");
+    let crowd = json!({ "replicas": 3, "placement": { "max_replicas_per_node": 1 } });
+    lab.set("crowd", service("shop-web", &crowd));
+    lab.deployed(&["--prune"]);
+    assert_eq!(lab.status().1, Some(0));
+    assert_eq!(lab.nodes_of("crowd"), ["node-1", "node-2", "node-3"]);
+}
+
+pub(crate) fn removal_leaves_nothing_on_any_node(lab: &mut Lab) {
+    let before = lab.fingerprint();
+    lab.deployed(&["--name", "other"]);
+    let left = lab.left_of("other").len();
+    // Each node has a container of each of the three services, and the network.
+    assert!(left >= 12, "{left}");
+    lab.run(&["undeploy", "--name", "other"]).expect(0);
+    assert_eq!(lab.left_of("other"), Vec::<String>::new());
+    assert_eq!(lab.fingerprint(), before);
+}
+
+pub(crate) fn tasks_of_a_dead_node_move_and_all_goes_on_without_it(lab: &mut Lab) {
+    lab.kill_node(2);
+    let moved = || {
+        let nodes = lab.nodes_of("web");
+        nodes.len() == 3 && !nodes.contains(&"node-3".to_owned())
+    };
+    until("the tasks of the dead node elsewhere", moved);
+    // Three tasks of one a node have two nodes.
+    let crowd = lab.service("crowd");
+    assert_eq!((&crowd["condition"], &crowd["running"]), (&json!("degraded"), &json!(2)));
+    let web = lab.service("web");
+    assert_eq!((&web["condition"], &web["running"]), (&json!("running"), &json!(3)), "{web}");
+    let agent = lab.service("agent");
+    assert_eq!((&agent["running"], &agent["wanted"]), (&json!(2), &json!(2)), "{agent}");
+    let shown = lab.run(&["status"]).expect(1);
+    assert!(shown.stdout.contains("no suitable node (max replicas per node"), "{shown}");
+    assert!(shown.stdout.contains("on node-3 (down)"), "{shown}");
+
+    let smaller = json!({ "replicas": 2, "placement": { "max_replicas_per_node": 1 } });
+    lab.set("crowd", service("shop-web", &smaller));
+    // A new spec for all tasks, while the old ones of the dead node never end.
+    lab.put("deploy/web/page", "third\n");
+    lab.deploy(&[]).expect(2);
+    lab.client().push(&lab.reference(), crate::images::NOBODY).unwrap();
+    lab.deployed(&["--timeout", "30s"]);
+    assert_eq!(lab.nodes_of("crowd"), ["node-1", "node-2"]);
+    assert_eq!(lab.status().1, Some(0));
+    lab.set("crowd", service("shop-web", &json!({ "replicas": 0 })));
+    lab.deployed(&["--timeout", "10s"]);
+    lab.run(&["undeploy", "--timeout", "20s"]).expect(0);
+    let gone = || lab.left_of("shop").is_empty().then_some(());
+    wait_for(Duration::ZERO, "the end of all containers and networks", gone)
+        .unwrap_or_else(|_| panic!("{STACK}: {:?}", lab.left_of("shop")));
+}
