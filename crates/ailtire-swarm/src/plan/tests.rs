@@ -63,7 +63,7 @@ const RUNNING: [(&str, &str); 4] = [
 #[test]
 fn a_whole_deployment_prunes_all_of_the_application_and_nothing_else() {
     let found = pruned(&["shop-test"], Scope::default(), &RUNNING);
-    assert_eq!(found, ["shop-test_web", "shop-test_old-1_web", "shop-test_extra_web"]);
+    assert_eq!(found, ["shop-test_web", "shop-test_extra_web", "shop-test_old-1_web"]);
 }
 
 #[test]
