@@ -11,6 +11,7 @@ mod faults;
 mod fixtures;
 mod images;
 mod invalidation;
+mod printed;
 mod registry;
 mod state;
 mod support;
