@@ -65,11 +65,13 @@ pub(crate) fn registries_are_asked_as_often_as_wanted(lab: &mut Lab) {
     assert!(pinned.starts_with(&format!("{reference}@sha256:")), "{pinned}");
     let before = lab.fingerprint();
     let repository = lab.repository();
-    for (when, expected) in [("always", 1), ("changed", 0), ("never", 0)] {
-        let asked = registry.requests("/v2/tool/manifests/").unwrap();
+    for (when, is_asked) in [("always", true), ("changed", false), ("never", false)] {
+        let before = registry.requests("/v2/tool/manifests/").unwrap();
         lab.run(&["plan", "--deploy", "--repo", &repository, "--resolve-image", when]).expect(0);
-        let asked = registry.requests("/v2/tool/manifests/").unwrap() - asked;
-        assert_eq!(asked, expected, "{when}");
+        // Engines ask once or twice for one image.
+        let requests = registry.requests("/v2/tool/manifests/").unwrap() - before;
+        assert_eq!((1..=2).contains(&requests), is_asked, "{when}: {requests}");
+        assert!(is_asked || requests == 0, "{when}: {requests}");
     }
     lab.deployed(&["--resolve-image", "changed"]);
     assert_eq!(lab.fingerprint(), before);

@@ -67,6 +67,11 @@ impl Lab {
         self.write();
     }
 
+    /// A service as the design has it.
+    pub(crate) fn design(&self, name: &str) -> Value {
+        self.services[name].clone()
+    }
+
     /// Takes a service out of the design.
     pub(crate) fn unset(&mut self, name: &str) {
         self.services.remove(name);
@@ -127,13 +132,16 @@ impl Lab {
         services.iter().find(|service| service["name"] == name).unwrap().clone()
     }
 
-    /// Versions of all services and ids of all tasks: what changes when anything does.
+    /// Versions of all services and ids of their tasks: what changes when anything does.
     pub(crate) fn fingerprint(&self) -> BTreeSet<String> {
         let list = |path: &str| self.client().get_json(path).unwrap();
         let text = |item: &Value| format!("{} {}", item["ID"], item["Version"]["Index"]);
         let services = list("/services");
         let tasks = list("/tasks");
-        let tasks = tasks.as_array().unwrap().iter().map(|task| task["ID"].to_string());
+        // The swarm forgets those that ended at times of its own.
+        let tasks =
+            tasks.as_array().unwrap().iter().filter(|task| task["DesiredState"] == "running");
+        let tasks = tasks.map(|task| task["ID"].to_string());
         services.as_array().unwrap().iter().map(text).chain(tasks).collect()
     }
 
@@ -181,7 +189,7 @@ impl Lab {
             for path in ["/containers/json?all=true", "/networks"] {
                 for item in node.client().get_json(path).unwrap().as_array().unwrap() {
                     if item.to_string().contains(&format!("{instance}-")) {
-                        left.push(format!("{path}: {} {}", item["Names"], item["Name"]));
+                        left.push(item.to_string());
                     }
                 }
             }
