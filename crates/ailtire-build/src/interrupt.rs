@@ -73,7 +73,7 @@ impl Interrupt {
         self.code.store(code, Ordering::Relaxed);
         let told = Arc::clone(&to);
         let telling = tokio::task::spawn_blocking(move || {
-            told.say(&status("Cancelling", NOTICE, "running builds (again to end at once)"));
+            told.say(&status("Cancelling", NOTICE, "what runs (again to end at once)"));
         });
         // Whoever does not read what is written must not keep the run from being cancelled.
         let _ = tokio::time::timeout(PATIENCE, telling).await;

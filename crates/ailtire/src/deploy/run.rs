@@ -312,20 +312,22 @@ fn find<'history>(
     identity: &Identity,
     to: Option<u64>,
 ) -> Result<&'history Entry, Error> {
-    let entries = history.entries();
     let found = match to {
         Some(number) => history.find(number),
-        None => entries.len().checked_sub(2).and_then(|before| entries.get(before)),
+        None => history.before_last(),
     };
     found.ok_or_else(|| {
+        let why = to.and_then(|number| history.damaged().get(&number));
         let message = match to {
+            Some(number) if why.is_some() => {
+                format!("the entry {number} in the history of {} can't be read", identity.root)
+            }
             Some(number) => format!("the history of {} has no entry {number}", identity.root),
             None => format!("the history of {} has no earlier deployment", identity.root),
         };
-        Error::Definitions(vec![
-            Diagnostic::error("no-such-deployment", message)
-                .help("`ailtire-build history` shows what can be gone back to"),
-        ])
+        let diagnostic = Diagnostic::error("no-such-deployment", message)
+            .help("`ailtire-build history` shows what can be gone back to");
+        Error::Definitions(vec![why.into_iter().fold(diagnostic, |it, why| it.detail(why))])
     })
 }
 
@@ -376,21 +378,41 @@ async fn make(
     }
     let history = History::read(engine, &desired.identity).await?;
     settings.keep = history.needed_objects();
-    let outcome = apply(engine, desired, changes, &settings, sink, cancel.clone()).await;
-    let is_news = !changes.is_empty() || history.last().is_none();
-    if outcome.error.is_none() && is_news {
+    let unfinished = history.last().filter(|last| last.unfinished);
+    let is_news = !changes.is_empty() || history.last().is_none() || unfinished.is_some();
+    let mut begun = None;
+    if is_news {
         let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        // What a run did that this one goes on with was done since the entry before, too.
+        let mut all = unfinished.map(|last| last.changes.clone()).unwrap_or_default();
+        all.extend(reasons(changes));
         let entry = Entry {
             number: 0,
             at: at.as_millis().try_into().unwrap_or(u64::MAX),
             by: by.to_owned(),
             what,
             desired: whole(desired, &history),
-            changes: reasons(changes),
+            changes: all,
+            unfinished: true,
         };
-        history.add(engine, entry).await?;
+        begun = Some(history.begin(engine, entry).await?);
+    }
+    let outcome = apply(engine, desired, changes, &settings, sink, cancel.clone()).await;
+    let Some(begun) = begun else { return Ok(outcome) };
+    match &outcome.error {
+        None => drop(history.finish(engine, begun).await?),
+        Some(_) if has_left_nothing(&outcome) => begun.withdraw(engine).await?,
+        Some(_) => {}
     }
     Ok(outcome)
+}
+
+/// Whether a deployment that was not done left everything as it was.
+fn has_left_nothing(outcome: &Outcome) -> bool {
+    match &outcome.error {
+        Some(ApplyError::OutOfDate | ApplyError::Refused(_)) => true,
+        _ => outcome.summary.rolled_back,
+    }
 }
 
 /// All that runs now: what was deployed, and of the entry before the stacks that were not part of
