@@ -115,16 +115,29 @@ impl Lookup<'_> {
             let diagnostic = Diagnostic::error("image-not-pushed", message).at(location.clone());
             Box::new(diagnostic.detail(why).help(help))
         };
-        match self.engine.distribution(reference).await {
-            Ok(Some(digest)) => {
-                let pinned = format!("{}@{digest}", split_tag(reference).0);
-                if self.store.id_of(&pinned) == Some(&*built.image_id) {
-                    return Ok(with_digest(reference, &digest));
-                }
+        let is_built = |digest: &str| {
+            let pinned = format!("{}@{digest}", split_tag(reference).0);
+            self.store.id_of(&pinned) == Some(&*built.image_id)
+        };
+        let running = self
+            .running
+            .get(reference)
+            .filter(|running| running.split_once('@').is_some_and(|(_, digest)| is_built(digest)));
+        if let (ResolveImage::Changed, Some(running)) = (self.resolve, running) {
+            return Ok(running.clone());
+        }
+        match (self.engine.distribution(reference).await, running) {
+            (Ok(Some(digest)), _) if is_built(&digest) => Ok(with_digest(reference, &digest)),
+            (Ok(Some(_)), _) => {
                 Err(refuse("the registry has another image under this name".to_owned()))
             }
-            Ok(None) => Err(refuse("the registry does not have it".to_owned())),
-            Err(error) => Err(refuse(error.to_string())),
+            (Ok(None), _) => Err(refuse("the registry does not have it".to_owned())),
+            (Err(error), _) if is_engine_gone(&error) => Err(engine_lost(&error)),
+            (Err(error), Some(running)) => {
+                self.warn(reference, "what runs stays", &error, location);
+                Ok(running.clone())
+            }
+            (Err(error), None) => Err(refuse(error.to_string())),
         }
     }
 
@@ -145,9 +158,7 @@ impl Lookup<'_> {
         let problem = match self.engine.distribution(reference).await {
             Ok(Some(digest)) => return Ok(with_digest(reference, &digest)),
             Ok(None) => absent(reference, location, self.built.keys()),
-            Err(error @ (EngineError::Lost { .. } | EngineError::Unreachable { .. })) => {
-                return Err(Box::new(Diagnostic::error("engine-lost", error.to_string())));
-            }
+            Err(error) if is_engine_gone(&error) => return Err(engine_lost(&error)),
             Err(error) => {
                 // What runs is known to be right; another name for the same image would restart it.
                 if let Some(running) = running {
@@ -170,6 +181,14 @@ impl Lookup<'_> {
         let diagnostic = unresolved(Diagnostic::warning(NOT_RESOLVED, message), error, location);
         self.sink.emit(EventKind::Diagnostic { diagnostic });
     }
+}
+
+fn is_engine_gone(error: &EngineError) -> bool {
+    matches!(error, EngineError::Lost { .. } | EngineError::Unreachable { .. })
+}
+
+fn engine_lost(error: &EngineError) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error("engine-lost", error.to_string()))
 }
 
 /// Says what a registry, or the engine, answered.
