@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod context;
+mod deploy_faults;
 #[path = "../directory.rs"]
 mod directory;
 mod faults;

@@ -401,18 +401,10 @@ async fn make(
     let Some(begun) = begun else { return Ok(outcome) };
     match &outcome.error {
         None => drop(history.finish(engine, begun).await?),
-        Some(_) if has_left_nothing(&outcome) => begun.withdraw(engine).await?,
+        Some(_) if !outcome.left_changes => begun.withdraw(engine).await?,
         Some(_) => {}
     }
     Ok(outcome)
-}
-
-/// Whether a deployment that was not done left everything as it was.
-fn has_left_nothing(outcome: &Outcome) -> bool {
-    match &outcome.error {
-        Some(ApplyError::OutOfDate | ApplyError::Refused(_)) => true,
-        _ => outcome.summary.rolled_back,
-    }
 }
 
 /// All that runs now: what was deployed, and of the entry before the stacks that were not part of
@@ -484,6 +476,7 @@ fn cancelled() -> Outcome {
         services: Vec::new(),
         error: Some(ApplyError::Cancelled),
         rollback: None,
+        left_changes: false,
     }
 }
 
