@@ -6,6 +6,7 @@
 
 mod context;
 mod deploy;
+mod deploy_faults;
 #[path = "../directory.rs"]
 mod directory;
 mod faults;

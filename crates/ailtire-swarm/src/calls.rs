@@ -175,6 +175,12 @@ pub(crate) async fn retain_reported(
     Ok(())
 }
 
+/// Whether the swarm still has to do something about a task of a service that was removed. It keeps
+/// tasks of jobs that ended, and never forgets them.
+fn is_going(task: &Task) -> bool {
+    !task.has_ended() || task.desired_state == "remove"
+}
+
 /// Waits until tasks are gone; those that are not at `deadline` are returned.
 pub(crate) async fn wait_for_end(
     engine: &Engine,
@@ -189,6 +195,7 @@ pub(crate) async fn wait_for_end(
         // Its service is gone, and so is the way to ask for its tasks.
         let request = tasks.iter().fold(engine.get("/tasks"), |it, id| it.filter("id", id));
         let mut left: Vec<Task> = request.json().await?;
+        left.retain(is_going);
         retain_reported(engine, &mut left).await?;
         if left.is_empty() || Instant::now() >= deadline {
             return Ok(left);
@@ -200,14 +207,19 @@ pub(crate) async fn wait_for_end(
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Container {
+    id: String,
     #[serde(default)]
     names: Vec<String>,
+    #[serde(default)]
+    state: String,
     #[serde(default)]
     labels: BTreeMap<String, String>,
 }
 
 /// Waits until this node has no container of `services`, given by their ids: tasks are forgotten
 /// before their containers are. Names of those that are there at `deadline` are returned.
+///
+/// Nodes keep containers of jobs that ended; those are removed here.
 pub(crate) async fn wait_for_containers(
     engine: &Engine,
     services: &BTreeSet<String>,
@@ -215,15 +227,22 @@ pub(crate) async fn wait_for_containers(
 ) -> Result<Vec<String>, EngineError> {
     const SERVICE: &str = "com.docker.swarm.service.id";
     let mut ticks = ticks();
+    let mut ended = BTreeSet::new();
     loop {
         let request = engine.get("/containers/json").query("all", &true).filter("label", SERVICE);
         let containers: Vec<Container> = request.json().await?;
         let left = containers.into_iter().filter(|container| {
             container.labels.get(SERVICE).is_some_and(|service| services.contains(service))
         });
-        let left: Vec<String> = left.flat_map(|container| container.names).collect();
+        let left: Vec<Container> = left.collect();
         if left.is_empty() || Instant::now() >= deadline {
-            return Ok(left);
+            return Ok(left.into_iter().flat_map(|container| container.names).collect());
+        }
+        for container in
+            left.iter().filter(|it| it.state == "exited" && !ended.insert(it.id.clone()))
+        {
+            // The node may be about it at the same time.
+            let _ = engine.delete(format!("/containers/{}", container.id)).done().await;
         }
         ticks.tick().await;
     }
@@ -329,4 +348,22 @@ pub(crate) fn network_spec(network: &ObservedNetwork) -> Value {
         options.remove("com.docker.network.driver.overlay.vxlanid_list");
     }
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_tasks_of_jobs_that_ended() {
+        let task = |state: &str, desired: &str| {
+            let task = json!({"Status": {"State": state}, "DesiredState": desired});
+            serde_json::from_value::<Task>(task).unwrap()
+        };
+        assert!(is_going(&task("running", "remove")));
+        assert!(is_going(&task("shutdown", "remove")));
+        assert!(is_going(&task("running", "shutdown")));
+        assert!(!is_going(&task("complete", "complete")));
+        assert!(!is_going(&task("failed", "shutdown")));
+    }
 }

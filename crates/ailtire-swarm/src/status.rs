@@ -6,8 +6,8 @@ use ailtire_docker::{Engine, EngineError};
 use serde::{Deserialize, Serialize};
 
 use crate::history::owner;
-use crate::spec::ServiceSpec;
-use crate::{Identity, label};
+use crate::spec::{ServiceMode, ServiceSpec};
+use crate::{Desired, DesiredService, Identity, label};
 
 /// What runs of one application in one environment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -46,6 +46,8 @@ pub enum ServiceCondition {
     Degraded,
     /// An update stopped half-way.
     Paused,
+    /// It was deployed, and is not there any more, or not yet.
+    Missing,
 }
 
 /// A service.
@@ -256,6 +258,44 @@ pub async fn status(engine: &Engine, identity: &Identity) -> Result<Status, Engi
         stack.services.sort_by(|one, other| one.name.cmp(&other.name));
     }
     Ok(Status { identity: identity.clone(), stacks })
+}
+
+impl Status {
+    /// Adds services of `deployed` that are not there, in stacks that are.
+    pub fn add_missing(&mut self, deployed: &Desired) {
+        for stack in &mut self.stacks {
+            let wanted = deployed.stacks.iter().filter(|it| it.namespace == stack.instance);
+            for service in wanted.flat_map(|it| &it.services) {
+                if stack.services.iter().all(|found| found.full_name != service.spec.name) {
+                    stack.services.push(missing(service));
+                }
+            }
+            stack.services.sort_by(|one, other| one.name.cmp(&other.name));
+        }
+    }
+}
+
+fn missing(service: &DesiredService) -> ServiceStatus {
+    let wanted = match &service.spec.mode {
+        Some(ServiceMode::Replicated { replicas }) => replicas.unwrap_or(1),
+        _ => 1,
+    };
+    ServiceStatus {
+        name: service.name.clone(),
+        id: String::new(),
+        full_name: service.spec.name.clone(),
+        condition: ServiceCondition::Missing,
+        wanted,
+        running: 0,
+        completed: 0,
+        image: service.image.clone(),
+        runs: service.spec.task_template.container_spec.image.clone(),
+        fingerprint: service.fingerprint.clone(),
+        tty: false,
+        updated_at: String::new(),
+        last_error: None,
+        tasks: Vec::new(),
+    }
 }
 
 fn describe(

@@ -418,7 +418,7 @@ impl Difference {
         let Some(begun) = begun else { return Ok(outcome) };
         match &outcome.error {
             None => drop(history.finish(engine, begun).await?),
-            Some(_) if has_left_nothing(&outcome) => begun.withdraw(engine).await?,
+            Some(_) if !outcome.left_changes => begun.withdraw(engine).await?,
             Some(_) => {}
         }
         Ok(outcome)
@@ -446,14 +446,6 @@ fn entry_of(
         desired: whole(desired, history),
         changes: all,
         unfinished: true,
-    }
-}
-
-/// Whether a deployment that was not done left everything as it was.
-fn has_left_nothing(outcome: &Outcome) -> bool {
-    match &outcome.error {
-        Some(ApplyError::OutOfDate | ApplyError::Refused(_)) => true,
-        _ => outcome.summary.rolled_back,
     }
 }
 
@@ -529,6 +521,7 @@ fn cancelled() -> Outcome {
         services: Vec::new(),
         error: Some(ApplyError::Cancelled),
         rollback: None,
+        left_changes: false,
     }
 }
 
