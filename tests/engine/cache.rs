@@ -99,8 +99,12 @@ fn a_second_machine_builds_and_fetches_nothing_and_then_only_what_changed() {
     machines.requests();
 
     let second = first.cloned();
-    let run = machines.built(1, &second, &[]);
+    let run = machines.built(1, &second, &["--metadata-file", "metadata.json"]);
     assert_eq!((count(&run, "cached"), count(&run, "built")), (3, 0), "{run}");
+    let metadata = std::fs::read_to_string(second.path("metadata.json")).unwrap();
+    let metadata: serde_json::Map<String, Value> = serde_json::from_str(&metadata).unwrap();
+    let has_digest = |it: &Value| it["digest"].as_str().unwrap().starts_with("sha256:");
+    assert!(metadata.len() == 3 && metadata.values().all(has_digest), "{metadata:?}");
     assert_eq!((count(&run, "bytes_sent"), count(&run, "bytes_pushed")), (0, 0), "{run}");
     let requests = machines.requests();
     assert!(requests.iter().all(|it| matches!(&*it.method, "GET" | "HEAD")), "{requests:?}");

@@ -131,7 +131,7 @@ impl Application {
             .filter_map(|image| {
                 let names_none = |name: &&String| canonical(name).starts_with("docker.io/library/");
                 let name = image.references.iter().find(names_none)?;
-                let message = format!("`{name}` names no registry, so it can't be pushed");
+                let message = format!("`{name}` names no registry to push it to, or to find it in");
                 Some(Diagnostic::error("no-registry", message).at(image.location.clone()).help(
                     "name one for all images with `--repo`, such as `--repo registry.example/team`",
                 ))

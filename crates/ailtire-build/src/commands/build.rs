@@ -1,10 +1,12 @@
 //! `build`: brings images up to date.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ailtire::{BuildOptions, CacheOptions, Engine, Outcome};
+use ailtire::{BuildOptions, BuiltReference, CacheOptions, Engine, Outcome};
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 
 use super::events::{EventArguments, reported};
 use super::plan::SelectionArguments;
@@ -174,9 +176,24 @@ pub(super) fn exit_code(outcome: &Outcome) -> u8 {
     if complete { exit::DONE } else { exit::FAILED }
 }
 
+/// What programs get to know of a reference.
+#[derive(Serialize)]
+struct Metadata<'outcome> {
+    #[serde(flatten)]
+    built: &'outcome BuiltReference,
+    /// The digest that a registry has for it, where one is known to have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<&'outcome str>,
+}
+
 fn write_metadata(file: &Path, outcome: &Outcome) -> Result<(), Failure> {
+    let references = outcome.references.iter().map(|(reference, built)| {
+        let digest = outcome.digests.get(reference).map(String::as_str);
+        (reference, Metadata { built, digest })
+    });
+    let references: BTreeMap<_, _> = references.collect();
     files::replace(file, |out| {
-        serde_json::to_writer_pretty(&mut *out, &outcome.references)?;
+        serde_json::to_writer_pretty(&mut *out, &references)?;
         out.write_all(b"\n")
     })
 }

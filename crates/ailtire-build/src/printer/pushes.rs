@@ -47,9 +47,10 @@ mod tests {
      Present r.example/web:latest in the registry
       Pushed r.example/api:latest, 4.1 kB sent
       Failed r.example/doc:latest
-error: [push-failed] `r.example/doc:latest` could not be pushed: the registry `r.example` could not do what it was asked for: EOF
-  |
-  = help: run the same command again
+error[push-failed]: `r.example/doc:latest` could not be pushed: the registry `r.example` could not do what it was asked for: EOF
+ |
+ = help: run the same command again
+
 
 "#]]
         );

@@ -20,14 +20,7 @@ impl Cache {
         digest: &str,
         sink: &dyn EventSink,
     ) {
-        let platform = self.platform(image);
-        let statement = Statement {
-            fingerprint,
-            platform,
-            digest: digest.to_owned(),
-            image_id: image_id.to_owned(),
-        };
-        let why = match self.state(image, &statement).await {
+        let why = match self.state(image, fingerprint, image_id, digest).await {
             Ok(None) => return,
             Ok(Some(why)) => why,
             Err(error) => error.to_string(),
@@ -41,24 +34,30 @@ impl Cache {
     async fn state(
         &self,
         image: &PlannedImage,
-        statement: &Statement,
+        fingerprint: Digest,
+        image_id: &str,
+        digest: &str,
     ) -> Result<Option<String>, RegistryError> {
         let Some(Place { registry, repository, .. }) = Place::of(&image.reference) else {
             return Ok(None);
         };
-        let tag = statement::tag(statement.fingerprint, &statement.platform);
+        let pushed = self.client.manifest(&registry, &repository, digest).await?;
+        // The tag may have been moved in the engine since the image was built. Engines name an image
+        // by its configuration or by its manifest.
+        let configured = pushed.as_ref().and_then(statement::image_id);
+        let configured = configured.filter(|id| id == image_id || digest == image_id);
+        let Some(image_id) = configured else {
+            return Ok(Some("the registry has another image than was built".to_owned()));
+        };
+        let platform = self.platform(image);
+        let tag = statement::tag(fingerprint, &platform);
+        let statement = Statement { fingerprint, platform, digest: digest.to_owned(), image_id };
         let manifest = statement.manifest();
         let there = self.client.manifest_digest(&registry, &repository, &tag).await?;
-        if there.as_ref() == Some(&manifest.digest) {
-            return Ok(None);
+        if there.as_ref() != Some(&manifest.digest) {
+            self.client.put_blob(&registry, &repository, BLOB).await?;
+            self.client.put_manifest(&registry, &repository, &tag, &manifest).await?;
         }
-        // The tag may have been moved in the engine since the image was built.
-        let pushed = self.client.manifest(&registry, &repository, &statement.digest).await?;
-        if pushed.as_ref().and_then(statement::image_id).as_ref() != Some(&statement.image_id) {
-            return Ok(Some("the registry has another image than was built".to_owned()));
-        }
-        self.client.put_blob(&registry, &repository, BLOB).await?;
-        self.client.put_manifest(&registry, &repository, &tag, &manifest).await?;
         Ok(None)
     }
 
