@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "files of a test need not be written atomically")]
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod cache;
 mod context;
 mod deploy;
 mod deploy_faults;
@@ -14,6 +15,7 @@ mod fixtures;
 mod images;
 mod invalidation;
 mod printed;
+mod push;
 mod registry;
 mod state;
 mod support;
