@@ -15,10 +15,13 @@ mod support;
 
 use support::Lab;
 
+/// A part of the life of the application.
+type Step = fn(&mut Lab);
+
 #[test]
 fn an_application_lives_on_three_nodes() {
     let mut lab = Lab::start();
-    let steps: [(&str, fn(&mut Lab)); 12] = [
+    let steps: [(&str, Step); 12] = [
         ("an image that nodes can't get", images::what_nodes_can_not_get_is_refused),
         ("deployed everywhere", images::every_node_runs_the_image_of_the_registry),
         ("deployed again", images::deploying_again_changes_nothing),

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ailtire_docker::{Engine, EngineError};
+use ailtire_docker::{ApiRequest, Engine, EngineError};
 use ailtire_events::ObjectKind;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use crate::Identity;
 use crate::converge::Task;
-use crate::observe::{ObservedFile, ObservedNetwork, ObservedService};
+use crate::observe::{ObservedFile, ObservedNetwork, ObservedNode, ObservedService};
 use crate::spec::NetworkSpec;
 
 /// Tries of a request that others get in the way of.
@@ -47,6 +48,12 @@ fn is_out_of_sequence(error: &EngineError) -> bool {
 /// Whether something is there already, or not there any more.
 pub(crate) fn has_status(error: &EngineError, wanted: u16) -> bool {
     matches!(error, EngineError::Api { status, .. } if *status == wanted)
+}
+
+/// `request`, for what belongs to a deployment only.
+pub(crate) fn owned_by<'a>(identity: &Identity, request: ApiRequest<'a>) -> ApiRequest<'a> {
+    let labels = identity.labels().map(|(name, value)| format!("{name}={value}"));
+    labels.into_iter().fold(request, |request, label| request.filter("label", label))
 }
 
 /// Reads a service as it is now; `None` where there is none.
@@ -143,21 +150,6 @@ pub(crate) async fn remove_service(
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Node {
-    #[serde(rename = "ID")]
-    id: String,
-    status: NodeStatus,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct NodeStatus {
-    #[serde(default)]
-    state: String,
-}
-
 /// Takes out the tasks that the swarm does not want any more and whose node is down. Nobody tells
 /// their end before the node is back, and then it ends what it still has.
 pub(crate) async fn retain_reported(
@@ -168,8 +160,8 @@ pub(crate) async fn retain_reported(
     if !tasks.iter().any(|task| is_unreported(task) && !task.node_id.is_empty()) {
         return Ok(());
     }
-    let nodes: Vec<Node> = engine.get("/nodes").json().await?;
-    let down = nodes.into_iter().filter(|node| node.status.state == "down");
+    let nodes: Vec<ObservedNode> = engine.get("/nodes").json().await?;
+    let down = nodes.into_iter().filter(ObservedNode::is_down);
     let down: BTreeSet<String> = down.map(|node| node.id).collect();
     tasks.retain(|task| !is_unreported(task) || !down.contains(&task.node_id));
     Ok(())
@@ -312,6 +304,11 @@ pub(crate) async fn remove_object(
             other => return other,
         }
     }
+}
+
+/// Removes a config, in one try; one that is not there is fine.
+pub(crate) async fn remove_config(engine: &Engine, id: &str) -> Result<(), EngineError> {
+    remove_object(engine, ObjectKind::Config, id, Instant::now()).await
 }
 
 /// Whether something is still used.

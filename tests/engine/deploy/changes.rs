@@ -1,5 +1,7 @@
 //! Only what differs is changed, and nothing else restarts.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use snapbox::str;
 
@@ -49,8 +51,7 @@ fn only_what_differs_is_changed() {
     tapped.run(&["deploy"]);
     look(&shop, &tapped);
 
-    let tasks = || ["web", "db", "cart/pay"].map(|service| shop.tasks(service));
-    let before = tasks();
+    let before = tasks(&shop);
     assert!(before.iter().all(|tasks| tasks.len() == 1), "{before:?}");
     tapped.1.forget();
     let again = tapped.run(&["deploy"]);
@@ -73,9 +74,17 @@ exit 0
         |request: &&String| request.starts_with("GET ") || request.starts_with("HEAD ");
     let changing: Vec<_> = requests.iter().filter(|request| !is_question(request)).collect();
     assert!(!requests.is_empty() && changing.is_empty(), "{changing:?}");
-    assert_eq!(tasks(), before);
+    assert_eq!(tasks(&shop), before);
+    change(&shop, &tapped, &before);
+}
 
-    // An image, a variable, and a number of tasks.
+/// The tasks of each service.
+fn tasks(shop: &TestApplication) -> [BTreeSet<String>; 3] {
+    ["web", "db", "cart/pay"].map(|service| shop.tasks(service))
+}
+
+/// Changes an image, a variable, and a number of tasks.
+fn change(shop: &TestApplication, tapped: &Tapped, before: &[BTreeSet<String>; 3]) {
     shop.put("deploy/web/greeting", "good evening\n");
     shop.package("Cart", &CART.replace("low", "high"));
     let scaled = ROOT.replace("APP", &shop.name).replace(
@@ -101,7 +110,7 @@ update     app-default/cart/pay
 "#]]
     );
     tapped.run(&["deploy"]);
-    let [web, db, pay] = tasks();
+    let [web, db, pay] = tasks(shop);
     assert!(web.len() == 1 && web.is_disjoint(&before[0]), "{web:?} {before:?}");
     assert!(db.len() == 2 && db.is_superset(&before[1]), "{db:?} {before:?}");
     assert!(pay.len() == 1 && pay.is_disjoint(&before[2]), "{pay:?} {before:?}");

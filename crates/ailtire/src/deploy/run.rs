@@ -324,7 +324,7 @@ fn find<'history>(
         };
         let diagnostic = Diagnostic::error("no-such-deployment", message)
             .help("`ailtire-build history` shows what can be gone back to");
-        Error::Definitions(vec![why.into_iter().fold(diagnostic, |it, why| it.detail(why))])
+        Error::Definitions(vec![why.into_iter().fold(diagnostic, Diagnostic::detail)])
     })
 }
 
@@ -562,11 +562,8 @@ async fn locked<T>(
 
 /// The images that services of the deployment run, by the reference in their design.
 fn running_images(observed: &Observed, identity: &Identity) -> BTreeMap<String, String> {
-    let is_own = |labels: &BTreeMap<String, String>| {
-        labels.get(label::APPLICATION) == Some(&identity.application)
-            && labels.get(label::ENVIRONMENT) == Some(&identity.environment)
-    };
-    let services = observed.services.iter().filter(|service| is_own(&service.spec.labels));
+    let services = observed.services.iter();
+    let services = services.filter(|service| identity.owns(&service.spec.labels));
     services
         .filter_map(|service| {
             let reference = service.spec.labels.get(label::IMAGE)?.clone();
