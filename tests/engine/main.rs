@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod context;
+mod deploy;
 #[path = "../directory.rs"]
 mod directory;
 mod faults;
@@ -15,4 +16,5 @@ mod printed;
 mod registry;
 mod state;
 mod support;
+mod tap;
 mod work;

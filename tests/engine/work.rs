@@ -1,66 +1,9 @@
 //! How much is done: requests, bytes, files read. Counts, not times.
 
-use std::io::{Read, Write};
-use std::net::Shutdown;
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread;
 
-use crate::support::{Run, TestApplication, host};
-
-/// Passes connections on to the engine and keeps what clients say.
-struct Tap {
-    address: String,
-    said: Arc<Mutex<Vec<u8>>>,
-    _folder: tempfile::TempDir,
-}
-
-impl Tap {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tap.sock");
-        let listener = UnixListener::bind(&path).unwrap();
-        let said = Arc::new(Mutex::new(Vec::new()));
-        let heard = Arc::clone(&said);
-        thread::spawn(move || {
-            for client in listener.incoming() {
-                let Ok(client) = client else { return };
-                let engine = UnixStream::connect(host().trim_start_matches("unix://")).unwrap();
-                pass(
-                    client.try_clone().unwrap(),
-                    engine.try_clone().unwrap(),
-                    Some(Arc::clone(&heard)),
-                );
-                pass(engine, client, None);
-            }
-        });
-        Self { address: format!("unix://{}", path.display()), said, _folder: folder }
-    }
-
-    /// The request lines that clients sent.
-    fn requests(&self) -> Vec<String> {
-        let said = self.said.lock().unwrap();
-        let text = String::from_utf8_lossy(&said);
-        let lines = text.split("\r\n").filter(|line| line.ends_with(" HTTP/1.1"));
-        lines.map(str::to_owned).collect()
-    }
-}
-
-fn pass(mut from: UnixStream, mut to: UnixStream, keep: Option<Arc<Mutex<Vec<u8>>>>) {
-    thread::spawn(move || {
-        let mut buffer = [0; 8192];
-        while let Ok(count) = from.read(&mut buffer) {
-            if count == 0 || to.write_all(&buffer[..count]).is_err() {
-                break;
-            }
-            if let Some(keep) = &keep {
-                keep.lock().unwrap().extend_from_slice(&buffer[..count]);
-            }
-        }
-        let _ = to.shutdown(Shutdown::Write);
-    });
-}
+use crate::support::{Run, TestApplication};
+use crate::tap::Tap;
 
 fn many_images(count: usize) -> TestApplication {
     let application = TestApplication::new(&[]);
@@ -85,13 +28,13 @@ fn nothing_changed_makes_at_most_two_requests_and_no_build_call() {
     let tap = Tap::start();
     // Records belong to an address, so the first build goes through the tap as well.
     let run = |arguments: &[&str]| {
-        let output = application.command(arguments).env("DOCKER_HOST", &tap.address).output();
+        let output = application.command(arguments).env("DOCKER_HOST", tap.address()).output();
         Run::of(output.unwrap())
     };
     let first = run(&["build", "--message-format", "json"]);
     assert_eq!(first.code, Some(0), "{first}");
     assert_eq!(first.built().len(), 12);
-    tap.said.lock().unwrap().clear();
+    tap.forget();
     let second = run(&["build", "--message-format", "json"]);
     assert_eq!(second.summary()["fresh"], 12, "{second}");
     let requests = tap.requests();

@@ -156,10 +156,9 @@ impl History {
         self.entries.iter().find(|entry| entry.number == number)
     }
 
-    /// Names of the configs and secrets that going back to a kept entry takes, were one more entry
-    /// to be added.
-    pub fn needed_objects(&self) -> BTreeSet<String> {
-        let kept = self.entries.iter().rev().take(KEPT - 1);
+    /// Names of the configs and secrets that going back to one of the last `count` entries takes.
+    pub fn needed_objects(&self, count: usize) -> BTreeSet<String> {
+        let kept = self.entries.iter().rev().take(count);
         let stacks = kept.flat_map(|entry| &entry.desired.stacks);
         stacks
             .flat_map(|stack| {

@@ -63,6 +63,15 @@ struct Created {
 }
 
 impl DeploymentLock {
+    /// Whether somebody deploys the application.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] where the engine refuses or breaks off.
+    pub async fn is_held(engine: &Engine, identity: &Identity) -> Result<bool, EngineError> {
+        Ok(find(engine, &lock_name(identity)).await?.is_some())
+    }
+
     /// Waits until nobody else deploys the application, and keeps everybody else from it.
     ///
     /// # Errors
@@ -134,12 +143,16 @@ impl Drop for DeploymentLock {
     }
 }
 
+fn lock_name(identity: &Identity) -> String {
+    shorten(&format!("{}.lock", identity.root), 64)
+}
+
 fn spec(identity: &Identity, holder: &str) -> ConfigSpec {
     let mut labels: BTreeMap<String, String> = owner(identity).into();
     labels.insert(HOLDER.to_owned(), holder.to_owned());
     labels.insert(BEATS.to_owned(), "0".to_owned());
     ConfigSpec {
-        name: shorten(&format!("{}.lock", identity.root), 64),
+        name: lock_name(identity),
         labels,
         // Swarm takes no empty config.
         data: STANDARD.encode("lock"),

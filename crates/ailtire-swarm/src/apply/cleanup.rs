@@ -37,7 +37,7 @@ impl Run<'_> {
             self.warn("not-removed", format!("waiting for removed tasks failed: {error}"));
         }
         for orphan in others() {
-            if self.options.keep.contains(&orphan.name) || self.cancel.is_cancelled() {
+            if self.cancel.is_cancelled() {
                 continue;
             }
             match calls::remove_object(self.engine, orphan.kind, &orphan.id, deadline).await {

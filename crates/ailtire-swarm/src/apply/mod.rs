@@ -12,7 +12,7 @@ mod objects;
 mod outcome;
 mod services;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -38,9 +38,6 @@ pub struct ApplyOptions {
     pub wait: WaitOptions,
     /// What to do where a service fails.
     pub on_failure: OnFailure,
-    /// Names of configs and secrets that stay though nothing uses them: earlier deployments in the
-    /// history need them.
-    pub keep: BTreeSet<String>,
     /// Whether the credentials of registries are given to the nodes.
     pub with_registry_auth: bool,
     /// Whether services that no other one depends on are not waited for.

@@ -24,12 +24,15 @@ use crate::order::Graph;
 use crate::{Desired, Identity};
 
 /// How to compare.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlanOptions {
     /// Whether what is not wanted any more is removed.
     pub prune: bool,
     /// Whether stacks that somebody else made are taken over.
     pub adopt: bool,
+    /// Names of configs and secrets that stay though nothing uses them: earlier deployments in the
+    /// history need them.
+    pub keep: BTreeSet<String>,
 }
 
 /// What has to be done.
@@ -175,7 +178,7 @@ pub fn plan(
     if !errors.is_empty() {
         return Err(errors);
     }
-    let digest = state_digest(desired, observed, *options);
+    let digest = state_digest(desired, observed, options);
     Ok(Changes { identity: desired.identity.clone(), stacks, orphans, warnings, digest })
 }
 
@@ -204,7 +207,7 @@ impl Planner<'_> {
 
 /// Services are told apart by what they are to be, not by their version, which the swarm also raises
 /// while it updates them.
-fn state_digest(desired: &Desired, observed: &Observed, options: PlanOptions) -> String {
+fn state_digest(desired: &Desired, observed: &Observed, options: &PlanOptions) -> String {
     let mut parts = vec![serde_json::json!([options.prune, options.adopt, desired.identity])];
     let mut namespaces = BTreeSet::new();
     let mut names = BTreeSet::new();

@@ -90,6 +90,7 @@ impl Planner<'_> {
         let mut consider = |kind, id: &str, name: &str, labels: &_| {
             if let Some(namespace) = self.orphaned_from(labels)
                 && !wanted(kind, name)
+                && !self.is_kept(kind, name)
             {
                 orphans.push(Orphan {
                     namespace: namespace.to_owned(),
@@ -114,6 +115,10 @@ impl Planner<'_> {
             consider(ObjectKind::Secret, &secret.id, &secret.name, &secret.labels);
         }
         orphans
+    }
+
+    fn is_kept(&self, kind: ObjectKind, name: &str) -> bool {
+        matches!(kind, ObjectKind::Config | ObjectKind::Secret) && self.options.keep.contains(name)
     }
 
     /// The stack that something belongs to, if it is one that this deployment has or had.

@@ -237,8 +237,7 @@ impl Lab {
         self.desired.stacks[0].networks.clear();
         self.desired.stacks[0].configs.clear();
         self.desired.stacks[0].secrets.clear();
-        self.options.plan = PlanOptions { prune: true, adopt: true };
-        self.options.keep.clear();
+        self.options.plan = PlanOptions { prune: true, adopt: true, ..PlanOptions::default() };
         self.cancel = CancellationToken::new();
         self.deployed().await;
         assert_eq!(self.left().await, Vec::<String>::new());

@@ -93,7 +93,7 @@ async fn another_ones_stack_is_refused_and_adopted_without_a_restart() {
     assert_eq!(errors.len(), 1);
     assert_eq!(errors[0].code, "foreign-stack");
 
-    lab.options.plan = PlanOptions { adopt: true, prune: false };
+    lab.options.plan = PlanOptions { adopt: true, ..PlanOptions::default() };
     let changes = lab.plan().await.unwrap();
     let change = &changes.stacks[0].services[0];
     assert!(change.adopted && !change.restarts, "{change:#?}");

@@ -148,6 +148,10 @@ impl Lookup<'_> {
             Err(error) => {
                 // What runs is known to be right; another name for the same image would restart it.
                 if let Some(running) = running {
+                    // Nor is it odd where only this engine has the image.
+                    if local == Some(&**running) {
+                        return Ok(running.clone());
+                    }
                     self.warn(reference, "what runs stays", &error, location);
                     return Ok(running.clone());
                 }

@@ -10,7 +10,7 @@ use ailtire_events::{
 use ailtire_manifest::reference::canonical;
 use ailtire_swarm::{
     ApplyError, ApplyOptions, Changes, Deed, DeploymentLock, Desired, Entry, History, Identity,
-    Observed, OnFailure, Outcome, PlanOptions as ComparisonOptions, RemoveOptions, Removed,
+    KEPT, Observed, OnFailure, Outcome, PlanOptions as ComparisonOptions, RemoveOptions, Removed,
     ResolvedImage, Scope, WaitOptions, apply, label, observe, plan,
 };
 use tokio_util::sync::CancellationToken;
@@ -116,9 +116,10 @@ impl Application {
         sink: &dyn EventSink,
     ) -> Result<DeploymentPlan, Error> {
         let (built, to_build) = self.built(&deployment.images(self), engine, sink).await?;
-        let (_, changes) =
-            self.compare(deployment, &built, &to_build, options, engine, sink).await?;
-        Ok(DeploymentPlan { to_build: to_build.into_iter().collect(), changes })
+        let desired = self.desired(deployment, &built, &to_build, options, engine, sink).await?;
+        let difference = Difference::find(&desired, options.prune, options.adopt, engine).await?;
+        let to_build = to_build.into_iter().collect();
+        Ok(DeploymentPlan { to_build, changes: difference.changes })
     }
 
     /// The images of `options` as they are, if all of them are fresh.
@@ -180,8 +181,8 @@ impl Application {
         Ok((built, to_build))
     }
 
-    /// What is to run, and what that changes.
-    async fn compare(
+    /// What is to run.
+    async fn desired(
         &self,
         deployment: &Deployment,
         built: &BTreeMap<String, BuiltReference>,
@@ -189,7 +190,7 @@ impl Application {
         options: &DeployOptions,
         engine: &Engine,
         sink: &dyn EventSink,
-    ) -> Result<(Desired, Changes), Error> {
+    ) -> Result<Desired, Error> {
         let identity = self.identity();
         let (tree, selected) = (&deployment.tree, &deployment.selected);
         let (info, store, running) = tokio::try_join!(
@@ -221,13 +222,8 @@ impl Application {
         let version =
             self.definitions.release_version.as_ref().or(self.definitions.version.as_ref());
         let version = version.map(String::as_str);
-        let desired =
-            desired::desired(tree, selected, &identity, (version, deployment.scope()), &images)
-                .map_err(Error::Definitions)?;
-        let observed = observe(engine, &desired).await?;
-        let comparison = ComparisonOptions { prune: options.prune, adopt: options.adopt };
-        let changes = plan(&desired, &observed, &comparison).map_err(Error::Definitions)?;
-        Ok((desired, changes))
+        desired::desired(tree, selected, &identity, (version, deployment.scope()), &images)
+            .map_err(Error::Definitions)
     }
 
     /// Brings the stacks to what the definitions say. `built` is what their images are.
@@ -246,28 +242,34 @@ impl Application {
         sink: &dyn EventSink,
         cancel: &CancellationToken,
     ) -> Result<Outcome, Error> {
-        let identity = self.identity();
-        let outcome =
-            locked(&identity, ("deploy", &options.by), engine, sink, cancel, async |cancel| {
-                let nothing = BTreeSet::new();
-                let (desired, changes) =
-                    self.compare(deployment, built, &nothing, options, engine, sink).await?;
-                if let Some(expected) = &options.expected {
-                    require_same(expected, &changes)?;
-                }
-                let deed = Deed::Deploy;
-                let settings = ApplyOptions {
-                    plan: ComparisonOptions { prune: options.prune, adopt: options.adopt },
-                    wait: WaitOptions { timeout: options.timeout, ..WaitOptions::default() },
-                    on_failure: options.on_failure,
-                    with_registry_auth: options.with_registry_auth,
-                    detach: options.detach,
-                    ..ApplyOptions::default()
-                };
-                make(engine, &desired, &changes, settings, (deed, &options.by), sink, cancel).await
-            })
-            .await?;
-        Ok(outcome.unwrap_or_else(cancelled))
+        let nothing = BTreeSet::new();
+        let desired = self.desired(deployment, built, &nothing, options, engine, sink).await?;
+        let settings = ApplyOptions {
+            wait: WaitOptions { timeout: options.timeout, ..WaitOptions::default() },
+            on_failure: options.on_failure,
+            with_registry_auth: options.with_registry_auth,
+            detach: options.detach,
+            ..ApplyOptions::default()
+        };
+        let make = async |cancel: &CancellationToken, difference: Difference| {
+            if let Some(expected) = &options.expected {
+                require_same(expected, &difference.changes)?;
+            }
+            let whose = (Deed::Deploy, &*options.by);
+            difference.make(engine, &desired, settings.clone(), whose, sink, cancel).await
+        };
+        let find = || Difference::find(&desired, options.prune, options.adopt, engine);
+        let identity = &desired.identity;
+        // Where nothing changes, nobody has to be kept from anything.
+        let difference = find().await?;
+        if difference.is_nothing() && !DeploymentLock::is_held(engine, identity).await? {
+            return make(cancel, difference).await;
+        }
+        let by = ("deploy", &*options.by);
+        let outcome = locked(identity, by, engine, sink, cancel, async |cancel| {
+            make(cancel, find().await?).await
+        });
+        Ok(outcome.await?.unwrap_or_else(cancelled))
     }
 }
 
@@ -288,21 +290,15 @@ pub async fn roll_back(
         locked(identity, ("rollback", &options.by), engine, sink, cancel, async |cancel| {
             let history = History::read(engine, identity).await?;
             let target = find(&history, identity, options.to)?;
-            let number = target.number;
-            let observed = observe(engine, &target.desired).await?;
             // What was added since is not part of what ran then.
-            let comparison = ComparisonOptions { prune: true, adopt: false };
-            let changes =
-                plan(&target.desired, &observed, &comparison).map_err(Error::Definitions)?;
+            let difference = Difference::find(&target.desired, true, false, engine).await?;
             let settings = ApplyOptions {
-                plan: comparison,
                 wait: WaitOptions { timeout: options.timeout, ..WaitOptions::default() },
                 with_registry_auth: options.with_registry_auth,
                 ..ApplyOptions::default()
             };
-            let deed = Deed::Rollback { to: number };
-            make(engine, &target.desired, &changes, settings, (deed, &options.by), sink, cancel)
-                .await
+            let whose = (Deed::Rollback { to: target.number }, &*options.by);
+            difference.make(engine, &target.desired, settings, whose, sink, cancel).await
         })
         .await?;
     Ok(outcome.unwrap_or_else(cancelled))
@@ -362,36 +358,70 @@ pub async fn undeploy(
     Ok(removed.unwrap_or_else(|| Removed { cancelled: true, ..Removed::default() }))
 }
 
-/// Applies changes and keeps in the history what runs then.
-async fn make(
-    engine: &Engine,
-    desired: &Desired,
-    changes: &Changes,
-    mut settings: ApplyOptions,
-    (what, by): (Deed, &str),
-    sink: &dyn EventSink,
-    cancel: &CancellationToken,
-) -> Result<Outcome, Error> {
-    for diagnostic in &changes.warnings {
-        sink.emit(EventKind::Diagnostic { diagnostic: diagnostic.clone() });
+/// What tells what runs from what is to run.
+struct Difference {
+    changes: Changes,
+    /// What they were found with.
+    comparison: ComparisonOptions,
+    history: History,
+}
+
+impl Difference {
+    async fn find(
+        desired: &Desired,
+        prune: bool,
+        adopt: bool,
+        engine: &Engine,
+    ) -> Result<Self, Error> {
+        let history = History::read(engine, &desired.identity).await?;
+        let observed = observe(engine, desired).await?;
+        let keep = history.needed_objects(KEPT);
+        let mut comparison = ComparisonOptions { prune, adopt, keep };
+        let mut changes = plan(desired, &observed, &comparison).map_err(Error::Definitions)?;
+        if !changes.is_empty() {
+            // The oldest entry makes room for one more, and what only it needs goes with it.
+            comparison.keep = history.needed_objects(KEPT - 1);
+            changes = plan(desired, &observed, &comparison).map_err(Error::Definitions)?;
+        }
+        Ok(Self { changes, comparison, history })
     }
-    let history = History::read(engine, &desired.identity).await?;
-    settings.keep = history.needed_objects();
-    let outcome = apply(engine, desired, changes, &settings, sink, cancel.clone()).await;
-    let is_news = !changes.is_empty() || history.last().is_none();
-    if outcome.error.is_none() && is_news {
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let entry = Entry {
-            number: 0,
-            at: at.as_millis().try_into().unwrap_or(u64::MAX),
-            by: by.to_owned(),
-            what,
-            desired: whole(desired, &history),
-            changes: reasons(changes),
-        };
-        history.add(engine, entry).await?;
+
+    /// Whether there is nothing to change, and nothing to write into the history.
+    fn is_nothing(&self) -> bool {
+        self.changes.is_empty() && self.history.last().is_some()
     }
-    Ok(outcome)
+
+    /// Applies the changes and keeps in the history what runs then.
+    async fn make(
+        self,
+        engine: &Engine,
+        desired: &Desired,
+        mut settings: ApplyOptions,
+        (what, by): (Deed, &str),
+        sink: &dyn EventSink,
+        cancel: &CancellationToken,
+    ) -> Result<Outcome, Error> {
+        let is_nothing = self.is_nothing();
+        let Self { changes, comparison, history } = self;
+        for diagnostic in &changes.warnings {
+            sink.emit(EventKind::Diagnostic { diagnostic: diagnostic.clone() });
+        }
+        settings.plan = comparison;
+        let outcome = apply(engine, desired, &changes, &settings, sink, cancel.clone()).await;
+        if outcome.error.is_none() && !is_nothing {
+            let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let entry = Entry {
+                number: 0,
+                at: at.as_millis().try_into().unwrap_or(u64::MAX),
+                by: by.to_owned(),
+                what,
+                desired: whole(desired, &history),
+                changes: reasons(&changes),
+            };
+            history.add(engine, entry).await?;
+        }
+        Ok(outcome)
+    }
 }
 
 /// All that runs now: what was deployed, and of the entry before the stacks that this deployment
