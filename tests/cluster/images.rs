@@ -13,10 +13,9 @@ pub(crate) fn what_nodes_can_not_get_is_refused(lab: &mut Lab) {
     for run in [lab.run(&["deploy"]), lab.run(&["plan", "--deploy"])] {
         run.expect(2).says(&["`shop-web", "3 nodes", "--repo", "docker push"]);
     }
-    lab.deploy(&[]).expect(2).says(&[
-        "the registry does not have it",
-        &format!("docker push {}", lab.reference()),
-    ]);
+    lab.deploy(&[])
+        .expect(2)
+        .says(&["the registry does not have it", &format!("docker push {}", lab.reference())]);
     for part in ["/services", "/configs", "/secrets"] {
         assert_eq!(lab.client().get_json(part).unwrap(), json!([]), "{part}");
     }

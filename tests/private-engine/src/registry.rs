@@ -40,8 +40,8 @@ impl Registry {
         let folder = tempfile::tempdir().tried(|| "creating a folder".into())?;
         let settings = prepare(folder.path(), &format!("{address}:0"), users)?;
         let access_log = folder.path().join("access.log");
-        let output = File::create(&access_log)
-            .tried(|| format!("creating {}", access_log.display()))?;
+        let output =
+            File::create(&access_log).tried(|| format!("creating {}", access_log.display()))?;
         let mut command = Command::new("nsenter");
         command.arg(format!("--net=/proc/{}/ns/net", engine.process()?));
         command.arg(find(PROGRAM).unwrap_or_else(|| PROGRAM.into()));

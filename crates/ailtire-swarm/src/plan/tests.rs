@@ -48,7 +48,7 @@ fn pruned(stacks: &[&str], scope: Scope, running: &[(&str, &str)]) -> Vec<String
     };
     let services = running.iter().map(|(stack, application)| service(stack, application));
     let observed = Observed { services: services.collect(), ..Observed::default() };
-    let options = PlanOptions { prune: true, adopt: false };
+    let options = PlanOptions { prune: true, ..PlanOptions::default() };
     let changes = plan(&desired, &observed, &options).unwrap();
     changes.orphans.into_iter().filter(|it| it.removed).map(|it| it.name).collect()
 }
