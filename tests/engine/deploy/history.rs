@@ -99,6 +99,7 @@ exit 0
 app-default_cart-1_pay runs ailtire-test/busybox:1 ([..])
   since deployment 6, which went back to 4, [..] by [..]
     because environment.A changed from `2` to `1`
+the application does not build this image
 ---
 
 "#]]
