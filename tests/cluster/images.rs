@@ -38,7 +38,7 @@ pub(crate) fn deploying_again_changes_nothing(lab: &mut Lab) {
     let before = lab.fingerprint();
     lab.deployed(&[]);
     assert_eq!(lab.fingerprint(), before);
-    let plan = lab.run(&["plan", "--deploy", "--repo", &lab.repository()]).expect(0);
+    let plan = lab.run(&["plan", "--deploy", "--repo", &lab.repository]).expect(0);
     assert!(plan.to_string().contains("0 to"), "{plan}");
 }
 

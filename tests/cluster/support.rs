@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
-use private_engine::{BaseImage, Client, Cluster, base_image, wait_for};
+use private_engine::{BaseImage, Client, Cluster, Registry, base_image, wait_for};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -19,6 +19,10 @@ pub(crate) const STACK: &str = "shop-default";
 
 /// The application on its nodes. Nodes are dropped before their folder.
 pub(crate) struct Lab {
+    /// Where nodes get the application's image; absent when it was stopped.
+    registry: Option<Registry>,
+    /// What `--repo` names.
+    pub(crate) repository: String,
     cluster: Option<Cluster>,
     application: Directory,
     /// What the design has now.
@@ -33,7 +37,10 @@ impl Lab {
         let cluster = Cluster::start(folder.path(), 3).unwrap();
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../base-images");
         base_image(&cluster.node(0).unwrap().client(), BaseImage::Busybox, &cache).unwrap();
+        let registry = cluster.start_registry(None).unwrap();
         let mut lab = Self {
+            repository: format!("{}/team", registry.address()),
+            registry: Some(registry),
             cluster: Some(cluster),
             application: Directory::new(),
             services: BTreeMap::new(),
@@ -67,6 +74,11 @@ impl Lab {
         self.write();
     }
 
+    /// A service as the design has it.
+    pub(crate) fn design(&self, name: &str) -> Value {
+        self.services[name].clone()
+    }
+
     /// Takes a service out of the design.
     pub(crate) fn unset(&mut self, name: &str) {
         self.services.remove(name);
@@ -87,14 +99,31 @@ impl Lab {
         self.cluster().node(0).unwrap().client()
     }
 
-    /// What `--repo` names.
-    pub(crate) fn repository(&self) -> String {
-        self.cluster().registry()
+    /// Stops the registry of the application.
+    pub(crate) fn stop_registry(&mut self) {
+        self.registry = None;
+    }
+
+    /// The application's registry, as long as it is there.
+    pub(crate) fn registry(&self) -> &Registry {
+        self.registry.as_ref().unwrap()
+    }
+
+    /// How often a registry was asked for what `path` is part of, with all that was answered before.
+    pub(crate) fn requests(&self, registry: &Registry, path: &str) -> usize {
+        // What is asked later is in the log later.
+        const MARK: &str = "/v2/mark/manifests/";
+        let count = |path: &str| registry.requests(path).unwrap();
+        let before = count(MARK);
+        let mark = format!("/distribution/{}/mark:1/json", registry.address());
+        self.client().get(&mark).unwrap();
+        until("the registry's log", || count(MARK) > before);
+        count(path)
     }
 
     /// The reference of the application's image in the registry.
     pub(crate) fn reference(&self) -> String {
-        format!("{}/shop-web:latest", self.repository())
+        format!("{}/shop-web:latest", self.repository)
     }
 
     /// Runs the command to its end, with the manager's engine.
@@ -105,7 +134,7 @@ impl Lab {
 
     /// Deploys from the registry.
     pub(crate) fn deploy(&self, arguments: &[&str]) -> Run {
-        self.run(&[&["deploy", "--repo", &self.repository()], arguments].concat())
+        self.run(&[&["deploy", "--repo", &self.repository], arguments].concat())
     }
 
     /// Deploys from the registry, and expects it to go well.
@@ -127,13 +156,16 @@ impl Lab {
         services.iter().find(|service| service["name"] == name).unwrap().clone()
     }
 
-    /// Versions of all services and ids of all tasks: what changes when anything does.
+    /// Versions of all services and ids of their tasks: what changes when anything does.
     pub(crate) fn fingerprint(&self) -> BTreeSet<String> {
         let list = |path: &str| self.client().get_json(path).unwrap();
         let text = |item: &Value| format!("{} {}", item["ID"], item["Version"]["Index"]);
         let services = list("/services");
         let tasks = list("/tasks");
-        let tasks = tasks.as_array().unwrap().iter().map(|task| task["ID"].to_string());
+        // The swarm forgets those that ended at times of its own.
+        let tasks =
+            tasks.as_array().unwrap().iter().filter(|task| task["DesiredState"] == "running");
+        let tasks = tasks.map(|task| task["ID"].to_string());
         services.as_array().unwrap().iter().map(text).chain(tasks).collect()
     }
 
@@ -181,7 +213,7 @@ impl Lab {
             for path in ["/containers/json?all=true", "/networks"] {
                 for item in node.client().get_json(path).unwrap().as_array().unwrap() {
                     if item.to_string().contains(&format!("{instance}-")) {
-                        left.push(format!("{path}: {} {}", item["Names"], item["Name"]));
+                        left.push(item.to_string());
                     }
                 }
             }

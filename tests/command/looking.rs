@@ -55,6 +55,14 @@ build  shop-web:latest
 }
 
 #[test]
+fn instances_of_an_application_share_its_images() {
+    let application = TestApplication::shop();
+    application.record_all();
+    let run = application.run(&["plan", "--name", "other"]);
+    assert!(run.stdout.contains("0 to build, 0 to tag, 2 fresh"), "{run}");
+}
+
+#[test]
 fn a_plan_for_programs_is_versioned() {
     let application = TestApplication::shop();
     application.record_all();

@@ -143,6 +143,38 @@ pub(crate) async fn remove_service(
     }
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Node {
+    #[serde(rename = "ID")]
+    id: String,
+    status: NodeStatus,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct NodeStatus {
+    #[serde(default)]
+    state: String,
+}
+
+/// Takes out the tasks that the swarm does not want any more and whose node is down. Nobody tells
+/// their end before the node is back, and then it ends what it still has.
+pub(crate) async fn retain_reported(
+    engine: &Engine,
+    tasks: &mut Vec<Task>,
+) -> Result<(), EngineError> {
+    let is_unreported = |task: &Task| !task.is_wanted() && !task.has_ended();
+    if !tasks.iter().any(|task| is_unreported(task) && !task.node_id.is_empty()) {
+        return Ok(());
+    }
+    let nodes: Vec<Node> = engine.get("/nodes").json().await?;
+    let down = nodes.into_iter().filter(|node| node.status.state == "down");
+    let down: BTreeSet<String> = down.map(|node| node.id).collect();
+    tasks.retain(|task| !is_unreported(task) || !down.contains(&task.node_id));
+    Ok(())
+}
+
 /// Waits until tasks are gone; those that are not at `deadline` are returned.
 pub(crate) async fn wait_for_end(
     engine: &Engine,
@@ -156,7 +188,8 @@ pub(crate) async fn wait_for_end(
         }
         // Its service is gone, and so is the way to ask for its tasks.
         let request = tasks.iter().fold(engine.get("/tasks"), |it, id| it.filter("id", id));
-        let left: Vec<Task> = request.json().await?;
+        let mut left: Vec<Task> = request.json().await?;
+        retain_reported(engine, &mut left).await?;
         if left.is_empty() || Instant::now() >= deadline {
             return Ok(left);
         }

@@ -4,6 +4,13 @@
 //! one or more swarm configs. They carry no stack's label: `docker stack rm` does not take them.
 //! The last [`KEPT`] entries are kept, and with them the configs and secrets that they name, since
 //! what a secret held can't be found anywhere else.
+//!
+//! An entry is written before anything is changed, and marked as finished when everything runs. So a
+//! run that was cancelled or killed leaves a trace, and the way back knows what ran before it.
+//!
+//! Specs are kept whole, with the values of environment variables: without them there is no way
+//! back. Whoever can read configs of a swarm can read the specs of its services, too, so that nobody
+//! sees more than before, but may see values for longer: until their entry is dropped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -17,7 +24,9 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
+use crate::calls::Created;
 use crate::names::shorten;
+use crate::observe::Version;
 use crate::spec::ConfigSpec;
 use crate::{Desired, Identity, label};
 
@@ -37,6 +46,8 @@ const NAME_LIMIT: usize = 64;
 const NUMBER: &str = "org.ailtire.history";
 /// Which part of the entry it holds, from 1, and of how many: `1/2`.
 const PART_OF: &str = "org.ailtire.history.part";
+/// On what was not finished, or not yet.
+const UNFINISHED: &str = "org.ailtire.history.unfinished";
 
 /// One deployment that was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +64,9 @@ pub struct Entry {
     pub desired: Desired,
     /// Why services were changed, by full name; new ones have no reason.
     pub changes: BTreeMap<String, Vec<FieldChange>>,
+    /// Whether it did not come to its end, or has not yet. Only the newest entry can be so.
+    #[serde(skip)]
+    pub unfinished: bool,
 }
 
 /// What made an entry.
@@ -91,14 +105,26 @@ pub struct History {
     entries: Vec<Entry>,
     /// Ids of the configs of each entry, readable or not.
     configs: BTreeMap<u64, Vec<String>>,
+    /// Entries that are not finished.
+    unfinished: BTreeSet<u64>,
     /// Entries that can't be read, and why.
     damaged: BTreeMap<u64, String>,
+}
+
+/// An entry that was written, and is not finished yet.
+#[derive(Debug, Clone)]
+#[must_use = "it stays unfinished otherwise"]
+pub struct Begun {
+    number: u64,
+    ids: Vec<String>,
 }
 
 #[derive(Deserialize)]
 struct ReadConfig {
     #[serde(rename = "ID")]
     id: String,
+    #[serde(rename = "Version")]
+    version: Version,
     #[serde(rename = "Spec")]
     spec: ConfigSpec,
 }
@@ -117,17 +143,23 @@ impl History {
         let configs: Vec<ReadConfig> = request.json().await?;
         let mut history = Self::default();
         let mut parts: BTreeMap<u64, Vec<(usize, usize, String)>> = BTreeMap::new();
-        for ReadConfig { id, spec } in configs {
+        for ReadConfig { id, spec, .. } in configs {
             let number = spec.labels.get(NUMBER).and_then(|number| number.parse().ok());
             let part = spec.labels.get(PART_OF).and_then(|part| part.split_once('/'));
             let (Some(number), Some((part, of))) = (number, part) else { continue };
             history.configs.entry(number).or_default().push(id);
+            if spec.labels.contains_key(UNFINISHED) {
+                history.unfinished.insert(number);
+            }
             let place = (part.parse().unwrap_or(0), of.parse().unwrap_or(0), spec.data);
             parts.entry(number).or_default().push(place);
         }
         for (number, parts) in parts {
             match decode(parts) {
-                Ok(entry) => history.entries.push(entry),
+                Ok(entry) => {
+                    let unfinished = history.unfinished.contains(&number);
+                    history.entries.push(Entry { unfinished, ..entry });
+                }
                 Err(why) => {
                     history.damaged.insert(number, why);
                 }
@@ -156,9 +188,20 @@ impl History {
         self.entries.iter().find(|entry| entry.number == number)
     }
 
+    /// The entry to go back to where none is named: what ran before the newest one. A way back that
+    /// was not finished goes on to where it led.
+    pub fn before_last(&self) -> Option<&Entry> {
+        // Also where that one can't be read.
+        let newest = *self.configs.keys().next_back()?;
+        match self.find(newest) {
+            Some(Entry { unfinished: true, what: Deed::Rollback { to }, .. }) => self.find(*to),
+            _ => self.entries.iter().rev().find(|entry| entry.number < newest),
+        }
+    }
+
     /// Names of the configs and secrets that going back to one of the last `count` entries takes.
     pub fn needed_objects(&self, count: usize) -> BTreeSet<String> {
-        let kept = self.entries.iter().rev().take(count);
+        let kept = self.entries.iter().rev().filter(|entry| !entry.unfinished).take(count);
         let stacks = kept.flat_map(|entry| &entry.desired.stacks);
         stacks
             .flat_map(|stack| {
@@ -168,13 +211,12 @@ impl History {
             .collect()
     }
 
-    /// Adds `entry` after all others, under the number that is returned, and removes those that are
-    /// more than [`KEPT`] back.
+    /// Writes `entry` after all others, as one that is not finished, in place of one that never was.
     ///
     /// # Errors
     ///
     /// [`HistoryError`] where the engine refuses, or the entry can't be written.
-    pub async fn add(&self, engine: &Engine, mut entry: Entry) -> Result<u64, HistoryError> {
+    pub async fn begin(&self, engine: &Engine, mut entry: Entry) -> Result<Begun, HistoryError> {
         let number = self.configs.keys().next_back().map_or(1, |last| last + 1);
         entry.number = number;
         for secret in entry.desired.stacks.iter_mut().flat_map(|stack| &mut stack.secrets) {
@@ -183,10 +225,12 @@ impl History {
         let identity = &entry.desired.identity;
         let bytes = encode(&entry).map_err(|why| HistoryError::Entry { number, why })?;
         let parts = bytes.len().div_ceil(PART).max(1);
+        let mut begun = Begun { number, ids: Vec::new() };
         for (index, part) in bytes.chunks(PART).enumerate() {
             let mut labels = BTreeMap::from(owner(identity));
             labels.insert(NUMBER.to_owned(), number.to_string());
             labels.insert(PART_OF.to_owned(), format!("{}/{parts}", index + 1));
+            labels.insert(UNFINISHED.to_owned(), "true".to_owned());
             let name = format!("{}.history.{number}.{}", identity.root, index + 1);
             let spec = ConfigSpec {
                 name: shorten(&name, NAME_LIMIT),
@@ -194,13 +238,43 @@ impl History {
                 data: STANDARD.encode(part),
                 ..ConfigSpec::default()
             };
-            engine.post("/configs/create").body(&spec).done().await?;
+            let created: Created = engine.post("/configs/create").body(&spec).json().await?;
+            begun.ids.push(created.id);
         }
-        let old = self.configs.len().saturating_sub(KEPT - 1);
-        for id in self.configs.values().take(old).flatten() {
-            remove(engine, id).await?;
+        self.drop_entries(engine, |number| self.unfinished.contains(&number)).await?;
+        Ok(begun)
+    }
+
+    /// Marks an entry as finished, and removes those that are more than [`KEPT`] back.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] where the engine refuses or breaks off.
+    pub async fn finish(&self, engine: &Engine, begun: Begun) -> Result<u64, EngineError> {
+        for id in &begun.ids {
+            let ReadConfig { mut spec, version, .. } =
+                engine.get(format!("/configs/{id}")).json().await?;
+            spec.labels.remove(UNFINISHED);
+            let update = engine.post(format!("/configs/{id}/update"));
+            update.query("version", &version.index).body(&spec).done().await?;
         }
-        Ok(number)
+        let finished = self.configs.keys().rev().filter(|it| !self.unfinished.contains(it));
+        let kept: BTreeSet<u64> = finished.take(KEPT - 1).copied().collect();
+        self.drop_entries(engine, |number| !kept.contains(&number)).await?;
+        Ok(begun.number)
+    }
+
+    async fn drop_entries(
+        &self,
+        engine: &Engine,
+        is_dropped: impl Fn(u64) -> bool,
+    ) -> Result<(), EngineError> {
+        for (_, ids) in self.configs.iter().filter(|(number, _)| is_dropped(**number)) {
+            for id in ids {
+                remove(engine, id).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes every entry.
@@ -210,6 +284,20 @@ impl History {
     /// [`EngineError`] where the engine refuses or breaks off.
     pub async fn clear(&self, engine: &Engine) -> Result<(), EngineError> {
         for id in self.configs.values().flatten() {
+            remove(engine, id).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Begun {
+    /// Takes the entry out of the history again: nothing of it is left in the swarm.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] where the engine refuses or breaks off.
+    pub async fn withdraw(self, engine: &Engine) -> Result<(), EngineError> {
+        for id in &self.ids {
             remove(engine, id).await?;
         }
         Ok(())

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ailtire_docker::{Engine, EngineError};
-use ailtire_events::{DeploymentSummary, EventKind, EventSink, ObjectAction, ObjectKind};
+use ailtire_events::{
+    DeploymentSummary, Diagnostic, EventKind, EventSink, ObjectAction, ObjectKind,
+};
 use serde::Deserialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +17,9 @@ use crate::observe::{Observed, ObservedService, observe_all};
 use crate::order::Graph;
 use crate::plan::Owner;
 use crate::{Desired, Identity};
+
+/// How long something may be in use before the user is told.
+const SOON: Duration = Duration::from_secs(5);
 
 /// What to take away, and how.
 #[derive(Debug, Clone)]
@@ -51,6 +56,20 @@ struct Volume {
     name: String,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Network {
+    #[serde(default)]
+    containers: Option<BTreeMap<String, Container>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Container {
+    #[serde(default)]
+    name: String,
+}
+
 /// Removes all that a deployment made: children before their parents, and what depends on a service
 /// before it. Each step ends when its tasks are gone, not when the engine has heard of it.
 ///
@@ -75,6 +94,7 @@ pub async fn remove(
         options,
         sink,
         deadline: Instant::now() + options.timeout,
+        stacks: BTreeSet::new(),
         removed: Removed::default(),
     };
     let work = removal.all(&observed, design);
@@ -96,6 +116,8 @@ struct Removal<'a> {
     options: &'a RemoveOptions,
     sink: &'a dyn EventSink,
     deadline: Instant,
+    /// Stacks that have services of the deployment.
+    stacks: BTreeSet<String>,
     removed: Removed,
 }
 
@@ -109,6 +131,7 @@ impl Removal<'_> {
             observed.services.iter().filter(|service| self.is_ours(&service.spec.labels)).collect();
         let stacks: BTreeSet<_> = services.iter().filter_map(|it| it.namespace()).collect();
         self.removed.summary.stacks = stacks.len();
+        self.stacks = stacks.iter().map(|&stack| stack.to_owned()).collect();
         for rank in ranks(&services, design) {
             self.services(&rank).await?;
         }
@@ -139,7 +162,7 @@ impl Removal<'_> {
         match Owner::of(labels, self.identity) {
             Owner::Ours => chosen.is_empty() || chosen.contains(namespace),
             // Networks of a stack that was taken over never got our labels.
-            Owner::Unknown => chosen.contains(namespace),
+            Owner::Unknown => chosen.contains(namespace) || self.stacks.contains(namespace),
             Owner::Other(..) => false,
         }
     }
@@ -188,14 +211,48 @@ impl Removal<'_> {
         name: &str,
         stack: &str,
     ) -> Result<(), EngineError> {
-        match calls::remove_object(self.engine, kind, id, self.deadline).await {
+        let soon = self.deadline.min(Instant::now() + SOON);
+        let mut removed = calls::remove_object(self.engine, kind, id, soon).await;
+        if removed.as_ref().is_err_and(calls::is_in_use) {
+            let holders = self.holders(kind, id, name).await;
+            if kind == ObjectKind::Network && soon < self.deadline {
+                // Whoever waits can do something about it.
+                let message = format!("waiting for the network `{name}`, which is still in use");
+                let diagnostic = Diagnostic::warning("network-in-use", message);
+                let diagnostic = holders.iter().fold(diagnostic, |it, holder| it.detail(holder));
+                self.sink.emit(EventKind::Diagnostic { diagnostic });
+                removed = calls::remove_object(self.engine, kind, id, self.deadline).await;
+            }
+        }
+        match removed {
             Ok(()) => self.tell(kind, stack, name),
             Err(error @ EngineError::Api { .. }) => {
-                self.removed.failures.push(format!("{kind} {name}: {error}"));
+                let mut failure = format!("{kind} {name}: {error}");
+                for holder in self.holders(kind, id, name).await {
+                    failure = format!("{failure}; {holder}");
+                }
+                self.removed.summary.failed += 1;
+                self.removed.failures.push(failure);
             }
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    /// What this node has on a network, and how it gets off it.
+    async fn holders(&self, kind: ObjectKind, id: &str, name: &str) -> Vec<String> {
+        if kind != ObjectKind::Network {
+            return Vec::new();
+        }
+        let network: Result<Network, _> = self.engine.get(format!("/networks/{id}")).json().await;
+        let containers = network.ok().and_then(|network| network.containers).unwrap_or_default();
+        // The engine's own ends of the network are there as long as anything else is.
+        let containers = containers.into_iter().filter(|(key, _)| !key.starts_with("lb-"));
+        containers
+            .map(|(_, Container { name: it })| {
+                format!("container `{it}` is on it: `docker network disconnect -f {name} {it}`")
+            })
+            .collect()
     }
 
     /// Volumes of this engine's node; those of other nodes can't be reached from here.

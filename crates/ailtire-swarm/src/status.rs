@@ -128,10 +128,8 @@ struct UpdateStatus {
     message: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Counts {
-    #[serde(rename = "RunningTasks")]
-    running: u64,
     #[serde(rename = "DesiredTasks")]
     desired: u64,
     #[serde(rename = "CompletedTasks", default)]
@@ -233,7 +231,8 @@ pub async fn status(engine: &Engine, identity: &Identity) -> Result<Status, Engi
         tokio::try_join!(tasks.json(), engine.get("/nodes").json())?
     };
     let nodes = nodes.into_iter().map(|node| {
-        let is_down = node.status.state != "ready";
+        // A manager that was just started does not know yet, and nothing moves then.
+        let is_down = node.status.state == "down";
         (node.id, Node { host_name: node.description.host_name, is_down })
     });
     let nodes: HashMap<String, Node> = nodes.collect();
@@ -270,16 +269,19 @@ fn describe(
     let name = short.unwrap_or_else(|| {
         spec.name.strip_prefix(&format!("{instance}_")).unwrap_or(&spec.name).to_owned()
     });
+    // The swarm's own count takes in tasks of nodes that are down.
+    let runs = |task: &&ReadTask| {
+        let is_wanted = matches!(&*task.desired_state, "running" | "complete");
+        let is_down = nodes.get(&task.node_id).is_some_and(|node| node.is_down);
+        task.status.state == "running" && is_wanted && !is_down
+    };
+    let running = tasks.iter().filter(runs).count() as u64;
     let tasks: Vec<TaskStatus> =
         newest(tasks).into_iter().map(|task| describe_task(task, &spec.name, nodes)).collect();
-    let counts = service_status.unwrap_or(Counts {
-        running: tasks.iter().filter(|task| task.state == "running").count() as u64,
-        desired: 0,
-        completed: 0,
-    });
+    let counts = service_status.unwrap_or_default();
     let completed = tasks.iter().filter(|task| task.state == "complete").count() as u64;
     let completed = counts.completed.max(completed);
-    let condition = condition(&counts, completed, &update_status.state);
+    let condition = condition((counts.desired, running), completed, &update_status.state);
     let last_error = match condition {
         ServiceCondition::Paused => Some(update_status.message),
         ServiceCondition::Degraded | ServiceCondition::Updating => {
@@ -293,7 +295,7 @@ fn describe(
         id,
         condition,
         wanted: counts.desired,
-        running: counts.running,
+        running,
         completed,
         image: spec.labels.get(label::IMAGE).cloned().unwrap_or_else(|| runs.clone()),
         runs,
@@ -306,13 +308,14 @@ fn describe(
     }
 }
 
-fn condition(counts: &Counts, completed: u64, update: &str) -> ServiceCondition {
+/// `counts`: how many tasks are wanted, and how many run.
+fn condition(counts: (u64, u64), completed: u64, update: &str) -> ServiceCondition {
     match update {
         "paused" | "rollback_paused" => return ServiceCondition::Paused,
         "updating" | "rollback_started" => return ServiceCondition::Updating,
         _ => {}
     }
-    match (counts.desired, counts.running) {
+    match counts {
         (0, 0) if completed > 0 => ServiceCondition::Completed,
         (0, 0) => ServiceCondition::Stopped,
         (wanted, running) if running >= wanted => ServiceCondition::Running,

@@ -30,8 +30,12 @@ pub enum Error {
     /// The engine can be used, but not to deploy stacks.
     #[error(transparent)]
     Swarm(#[from] SwarmProblem),
-    /// Another run took the deployment over, because this one could not reach the engine for long.
-    #[error("another run took over the deployment while this one could not reach the engine")]
+    /// The deployment's lock is gone: another run took it over, because this one could not reach the
+    /// engine for long, or somebody removed it.
+    #[error(
+        "the lock of this deployment is gone: another run took it over, or somebody removed it; \
+         what was changed so far stays"
+    )]
     LockLost,
     /// What is deployed can't be found out, or what was deployed can't be kept.
     #[error(transparent)]

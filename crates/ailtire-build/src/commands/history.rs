@@ -47,6 +47,8 @@ struct Shown<'history> {
     at: u64,
     by: &'history str,
     what: Deed,
+    /// Whether everything of it ran; a cancelled run is not finished.
+    finished: bool,
     application_version: Option<&'history str>,
     services: Vec<ShownService<'history>>,
 }
@@ -119,6 +121,7 @@ fn shown(entry: &Entry) -> Shown<'_> {
         at: entry.at,
         by: &entry.by,
         what: entry.what,
+        finished: !entry.unfinished,
         application_version: entry.desired.version.as_deref(),
         services: services.collect(),
     }
@@ -131,8 +134,10 @@ fn text(entry: &Shown<'_>, now: u64, verbose: bool) -> String {
         Deed::Rollback { to } => format!(" back to {to}"),
     };
     let version = entry.application_version.map(|version| format!("  version {version}"));
+    let unfinished =
+        if entry.finished { String::new() } else { format!("  {NOTICE}unfinished{NOTICE:#}") };
     let mut text = format!(
-        "{}{what}  {}  by {}{}  {} of {} changed\n",
+        "{}{what}  {}  by {}{}  {} of {} changed{unfinished}\n",
         styled(STRONG, &format!("{:>4}", entry.number)),
         words::ago(now.saturating_sub(entry.at)),
         words::printable(entry.by),

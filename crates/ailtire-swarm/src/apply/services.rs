@@ -15,7 +15,8 @@ use tokio::sync::watch;
 use super::outcome::NodeEnd;
 use super::{OnFailure, Run};
 use crate::calls;
-use crate::converge::{Converged, Progress, Wait, WaitError};
+use crate::converge::{Converged, Progress, Task, Wait, WaitError};
+use crate::observe::ObservedService;
 use crate::order::Node;
 use crate::plan::{ServiceChange, service_difference};
 use crate::undo::{ServiceName, Step};
@@ -26,6 +27,16 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Whether what depends on a service may begin: `None` as long as it is not known; then nothing, or
 /// the service that keeps it from beginning.
 type Gate = watch::Sender<Option<Result<(), Option<usize>>>>;
+
+/// What was done for a service.
+#[derive(Default)]
+struct Acted {
+    id: String,
+    /// The tasks that it had before.
+    before: BTreeSet<String>,
+    /// Whether its tasks are replaced only because they got new credentials.
+    renewed: bool,
+}
 
 impl Run<'_> {
     /// Changes all services and waits for them.
@@ -89,7 +100,7 @@ impl Run<'_> {
             });
             return NodeEnd::Skipped { because };
         }
-        let (id, before) = match self.act(node, change).await {
+        let Acted { id, before, renewed } = match self.act(node, change).await {
             Ok(done) => done,
             Err(error) => return self.failed(node, error),
         };
@@ -114,8 +125,8 @@ impl Run<'_> {
             service: &service.name,
             id: &id,
             before,
-            changed: change.action == ObjectAction::Created || affects_tasks(change),
-            replaced: change.action == ObjectAction::Created || change.restarts,
+            changed: change.action == ObjectAction::Created || affects_tasks(change) || renewed,
+            replaced: change.action == ObjectAction::Created || change.restarts || renewed,
             must_complete: self.graph.must_complete[node],
             options: self.options.wait,
             progress: &progress,
@@ -188,12 +199,8 @@ impl Run<'_> {
         NodeEnd::Failed(failure)
     }
 
-    /// Makes a service what it is to be; returns its id and the tasks that it had before.
-    async fn act(
-        &self,
-        node: usize,
-        change: &ServiceChange,
-    ) -> Result<(String, BTreeSet<String>), WaitError> {
+    /// Makes a service what it is to be.
+    async fn act(&self, node: usize, change: &ServiceChange) -> Result<Acted, WaitError> {
         let Node { stack, service, .. } = self.graph.nodes[node];
         let name = ServiceName::new(&stack.path, &service.name, &change.full_name);
         let found = self.observed.service(&change.full_name).filter(|_| !change.recreate);
@@ -202,10 +209,10 @@ impl Run<'_> {
             let auth = self.credentials(&service.image).await;
             let id = calls::create_service(self.engine, &spec, auth).await.map_err(refused)?;
             self.record(Step::CreatedService { name, id: id.clone() });
-            return Ok((id, BTreeSet::new()));
+            return Ok(Acted { id, ..Acted::default() });
         };
         if change.action == ObjectAction::Untouched {
-            return Ok((found.id.clone(), BTreeSet::new()));
+            return self.renew_credentials(found, &service.image).await;
         }
         let mut spec = self.spec_with_ids(node)?;
         let difference = service_difference(service, found, self.observed);
@@ -219,7 +226,26 @@ impl Run<'_> {
             earlier: found.raw.clone(),
             restarted: change.restarts,
         });
-        Ok((found.id.clone(), tasks.into_iter().map(|task| task.id).collect()))
+        Ok(Acted { id: found.id.clone(), before: ids_of(tasks), renewed: false })
+    }
+
+    /// Gives a service that is as it is to be the credentials that its nodes seem to lack: they
+    /// refuse its tasks. One whose tasks run is left alone, since new credentials replace them all.
+    async fn renew_credentials(
+        &self,
+        found: &ObservedService,
+        image: &str,
+    ) -> Result<Acted, WaitError> {
+        let unchanged = Acted { id: found.id.clone(), ..Acted::default() };
+        let Some(auth) = self.credentials(image).await else { return Ok(unchanged) };
+        let tasks = calls::tasks_of(self.engine, &found.id).await.map_err(refused)?;
+        let is_waiting = |task: &Task| task.is_wanted() && task.status.state != "running";
+        let is_refused = |task: &Task| task.status.state == "rejected";
+        if !tasks.iter().any(is_waiting) || !tasks.iter().any(is_refused) {
+            return Ok(unchanged);
+        }
+        calls::update_service(self.engine, found, &found.raw, Some(auth)).await.map_err(refused)?;
+        Ok(Acted { before: ids_of(tasks), renewed: true, ..unchanged })
     }
 
     fn spec_with_ids(&self, node: usize) -> Result<Value, WaitError> {
@@ -229,6 +255,10 @@ impl Run<'_> {
         let spec = spec.map_err(|missing| failure(missing.to_string()))?;
         serde_json::to_value(spec).map_err(|error| failure(error.to_string()))
     }
+}
+
+fn ids_of(tasks: Vec<Task>) -> BTreeSet<String> {
+    tasks.into_iter().map(|task| task.id).collect()
 }
 
 /// Whether a change may make tasks come, go or be replaced: more than labels.

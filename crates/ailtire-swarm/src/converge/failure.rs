@@ -87,8 +87,9 @@ fn help(message: &str, service: &str) -> String {
         "the health check fails: try its command in the container, and see whether it needs a \
          longer `start_period`"
             .to_owned()
-    } else if has("No such image") || has("pull access denied") {
-        "push the image to a registry that every node reaches (`--repo`), or build it on the node"
+    } else if has("No such image") || has("pull access denied") || has("no basic auth") {
+        "push the image to a registry that every node reaches (`--repo`); where the registry asks \
+         for credentials, `--with-registry-auth` sends yours to the nodes"
             .to_owned()
     } else if has("no suitable node") || has("have no node") {
         "compare `deploy.placement` and `deploy.resources.reservations` with what `docker node ls` \

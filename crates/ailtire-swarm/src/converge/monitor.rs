@@ -16,6 +16,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::task::Task;
+use crate::calls::retain_reported;
 use crate::observe::ObservedService;
 
 /// The shortest time between two looks.
@@ -157,7 +158,8 @@ impl Monitor {
         let services: Vec<ObservedService> = services.json().await?;
         let tasks = self.engine.get("/tasks");
         let tasks = ids.iter().fold(tasks, |request, id| request.filter("service", id));
-        let tasks: Vec<Task> = tasks.json().await?;
+        let mut tasks: Vec<Task> = tasks.json().await?;
+        retain_reported(&self.engine, &mut tasks).await?;
         let mut snapshot = Snapshot { number, ..Snapshot::default() };
         snapshot.services.extend(services.into_iter().map(|it| (it.id.clone(), it)));
         for task in tasks {

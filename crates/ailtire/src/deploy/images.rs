@@ -19,6 +19,9 @@ use crate::build::BuiltReference;
 /// How many images are looked up at once.
 const LOOKUPS: usize = 8;
 
+/// The code of a finding about an image whose registry does not say what it is.
+const NOT_RESOLVED: &str = "image-not-resolved";
+
 /// Whether registries are asked which image a reference means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ResolveImage {
@@ -112,16 +115,29 @@ impl Lookup<'_> {
             let diagnostic = Diagnostic::error("image-not-pushed", message).at(location.clone());
             Box::new(diagnostic.detail(why).help(help))
         };
-        match self.engine.distribution(reference).await {
-            Ok(Some(digest)) => {
-                let pinned = format!("{}@{digest}", split_tag(reference).0);
-                if self.store.id_of(&pinned) == Some(&*built.image_id) {
-                    return Ok(with_digest(reference, &digest));
-                }
+        let is_built = |digest: &str| {
+            let pinned = format!("{}@{digest}", split_tag(reference).0);
+            self.store.id_of(&pinned) == Some(&*built.image_id)
+        };
+        let running = self
+            .running
+            .get(reference)
+            .filter(|running| running.split_once('@').is_some_and(|(_, digest)| is_built(digest)));
+        if let (ResolveImage::Changed, Some(running)) = (self.resolve, running) {
+            return Ok(running.clone());
+        }
+        match (self.engine.distribution(reference).await, running) {
+            (Ok(Some(digest)), _) if is_built(&digest) => Ok(with_digest(reference, &digest)),
+            (Ok(Some(_)), _) => {
                 Err(refuse("the registry has another image under this name".to_owned()))
             }
-            Ok(None) => Err(refuse("the registry does not have it".to_owned())),
-            Err(error) => Err(refuse(error.to_string())),
+            (Ok(None), _) => Err(refuse("the registry does not have it".to_owned())),
+            (Err(error), _) if is_engine_gone(&error) => Err(engine_lost(&error)),
+            (Err(error), Some(running)) => {
+                self.warn(reference, "what runs stays", &error, location);
+                Ok(running.clone())
+            }
+            (Err(error), None) => Err(refuse(error.to_string())),
         }
     }
 
@@ -139,12 +155,10 @@ impl Lookup<'_> {
             return Ok(running.clone());
         }
         let local = self.store.id_of(reference).filter(|_| self.nodes <= 1);
-        let why = match self.engine.distribution(reference).await {
+        let problem = match self.engine.distribution(reference).await {
             Ok(Some(digest)) => return Ok(with_digest(reference, &digest)),
-            Ok(None) => "the registry does not have it".to_owned(),
-            Err(error @ (EngineError::Lost { .. } | EngineError::Unreachable { .. })) => {
-                return Err(Box::new(Diagnostic::error("engine-lost", error.to_string())));
-            }
+            Ok(None) => absent(reference, location, self.built.keys()),
+            Err(error) if is_engine_gone(&error) => return Err(engine_lost(&error)),
             Err(error) => {
                 // What runs is known to be right; another name for the same image would restart it.
                 if let Some(running) = running {
@@ -155,29 +169,36 @@ impl Lookup<'_> {
                     self.warn(reference, "what runs stays", &error, location);
                     return Ok(running.clone());
                 }
-                error.to_string()
+                let message = format!("`{reference}` could not be looked up");
+                unresolved(Diagnostic::error(NOT_RESOLVED, message), &error, location)
             }
         };
-        match local {
-            Some(id) => Ok(id.to_owned()),
-            None => Err(Box::new(absent(reference, why, location, self.built.keys()))),
-        }
+        local.map(str::to_owned).ok_or(Box::new(problem))
     }
 
     fn warn(&self, reference: &str, what: &str, error: &EngineError, location: &Location) {
         let message = format!("`{reference}` could not be looked up; {what}");
-        let diagnostic = Diagnostic::warning("image-not-resolved", message)
-            .at(location.clone())
-            .detail(error.to_string())
-            .help(error.help());
+        let diagnostic = unresolved(Diagnostic::warning(NOT_RESOLVED, message), error, location);
         self.sink.emit(EventKind::Diagnostic { diagnostic });
     }
+}
+
+fn is_engine_gone(error: &EngineError) -> bool {
+    matches!(error, EngineError::Lost { .. } | EngineError::Unreachable { .. })
+}
+
+fn engine_lost(error: &EngineError) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error("engine-lost", error.to_string()))
+}
+
+/// Says what a registry, or the engine, answered.
+fn unresolved(diagnostic: Diagnostic, error: &EngineError, location: &Location) -> Diagnostic {
+    diagnostic.at(location.clone()).detail(error.to_string()).help(error.help())
 }
 
 /// Nobody builds it, and no registry has it.
 fn absent<'names>(
     reference: &str,
-    why: String,
     location: &Location,
     built: impl Iterator<Item = &'names String>,
 ) -> Diagnostic {
@@ -185,6 +206,7 @@ fn absent<'names>(
         built.map(|name| name.trim_start_matches("docker.io/library/")).collect();
     let near = ailtire_manifest::nearest(reference, names.into_iter());
     let message = format!("there is no image `{reference}`: the application does not build it");
+    let why = "the registry does not have it";
     Diagnostic::error("no-such-image", message).at(location.clone()).detail(why).help(
         ailtire_manifest::did_you_mean(&near).unwrap_or_else(|| {
             "define it in a `build.js`, pull it, or name a registry that has it".to_owned()

@@ -309,20 +309,22 @@ fn find<'history>(
     identity: &Identity,
     to: Option<u64>,
 ) -> Result<&'history Entry, Error> {
-    let entries = history.entries();
     let found = match to {
         Some(number) => history.find(number),
-        None => entries.len().checked_sub(2).and_then(|before| entries.get(before)),
+        None => history.before_last(),
     };
     found.ok_or_else(|| {
+        let why = to.and_then(|number| history.damaged().get(&number));
         let message = match to {
+            Some(number) if why.is_some() => {
+                format!("the entry {number} in the history of {} can't be read", identity.root)
+            }
             Some(number) => format!("the history of {} has no entry {number}", identity.root),
             None => format!("the history of {} has no earlier deployment", identity.root),
         };
-        Error::Definitions(vec![
-            Diagnostic::error("no-such-deployment", message)
-                .help("`ailtire-build history` shows what can be gone back to"),
-        ])
+        let diagnostic = Diagnostic::error("no-such-deployment", message)
+            .help("`ailtire-build history` shows what can be gone back to");
+        Error::Definitions(vec![why.into_iter().fold(diagnostic, |it, why| it.detail(why))])
     })
 }
 
@@ -388,7 +390,7 @@ impl Difference {
 
     /// Whether there is nothing to change, and nothing to write into the history.
     fn is_nothing(&self) -> bool {
-        self.changes.is_empty() && self.history.last().is_some()
+        self.changes.is_empty() && self.history.last().is_some_and(|last| !last.unfinished)
     }
 
     /// Applies the changes and keeps in the history what runs then.
@@ -407,20 +409,51 @@ impl Difference {
             sink.emit(EventKind::Diagnostic { diagnostic: diagnostic.clone() });
         }
         settings.plan = comparison;
+        let mut begun = None;
+        if !is_nothing {
+            let entry = entry_of(desired, &changes, &history, what, by);
+            begun = Some(history.begin(engine, entry).await?);
+        }
         let outcome = apply(engine, desired, &changes, &settings, sink, cancel.clone()).await;
-        if outcome.error.is_none() && !is_nothing {
-            let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let entry = Entry {
-                number: 0,
-                at: at.as_millis().try_into().unwrap_or(u64::MAX),
-                by: by.to_owned(),
-                what,
-                desired: whole(desired, &history),
-                changes: reasons(&changes),
-            };
-            history.add(engine, entry).await?;
+        let Some(begun) = begun else { return Ok(outcome) };
+        match &outcome.error {
+            None => drop(history.finish(engine, begun).await?),
+            Some(_) if has_left_nothing(&outcome) => begun.withdraw(engine).await?,
+            Some(_) => {}
         }
         Ok(outcome)
+    }
+}
+
+/// What the history is to say of a deployment.
+fn entry_of(
+    desired: &Desired,
+    changes: &Changes,
+    history: &History,
+    what: Deed,
+    by: &str,
+) -> Entry {
+    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    // What a run did that this one goes on with was done since the entry before, too.
+    let unfinished = history.last().filter(|last| last.unfinished);
+    let mut all = unfinished.map(|last| last.changes.clone()).unwrap_or_default();
+    all.extend(reasons(changes));
+    Entry {
+        number: 0,
+        at: at.as_millis().try_into().unwrap_or(u64::MAX),
+        by: by.to_owned(),
+        what,
+        desired: whole(desired, history),
+        changes: all,
+        unfinished: true,
+    }
+}
+
+/// Whether a deployment that was not done left everything as it was.
+fn has_left_nothing(outcome: &Outcome) -> bool {
+    match &outcome.error {
+        Some(ApplyError::OutOfDate | ApplyError::Refused(_)) => true,
+        _ => outcome.summary.rolled_back,
     }
 }
 
