@@ -90,7 +90,7 @@ fn change(shop: &TestApplication, tapped: &Tapped, before: &[BTreeSet<String>; 3
     let scaled = ROOT.replace("APP", &shop.name).replace(
         "environment: { LEVEL: low } }",
         "environment: { LEVEL: low }, deploy: { endpoint_mode: dnsrr, replicas: 2, \
-         update_config: { monitor: 300ms } } }",
+         restart_policy: { delay: 200ms }, update_config: { monitor: 300ms } } }",
     );
     shop.stack("deploy", &scaled);
     snapbox::assert_data_eq!(

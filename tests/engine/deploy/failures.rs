@@ -49,11 +49,26 @@ fn three_stacks_go_back_when_the_last_service_fails() {
     assert_eq!(run.code, Some(1), "{}", shop.shown(&run));
     let said = shop.shown(&run);
     let failure = said.split_once("      Failed").unwrap().1;
+    assert!(said.contains("\nbegins\n") && said.contains("\ncan not go on\n"), "{said}");
     snapbox::assert_data_eq!(
         format!("      Failed{failure}"),
         str![[r#"
       Failed app-default/last
+------
+ > last lines of app-default_last.1:
+[..]
+[..]
+------
+error[service-failed]: `app-default/last` does not run: non-zero exit (3), and the swarm paused its update
+ |
+ = note: task app-default_last.1, on the node [..], exit code 3
+ = help: `docker service ps --no-trunc app-default_last` and its logs tell more
+
+Rolling back what was changed, because app-default/last failed
 ...
+ Rolled back [..] objects as before
+    Finished 3 stacks: [..] failed, everything as before in [..]
+
 "#]]
     );
     let after = shop.objects();

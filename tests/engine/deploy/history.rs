@@ -82,7 +82,7 @@ error: 1 error in the definitions
         shop.shown(&shop.done(&["history"])),
         str![[r#"
 exit 0
-   6 back to 4  [..]  by [..]  4 of 4 services changed
+   6 back to 4  [..]  by [..]  3 of 3 services changed
    5 back to 2  [..]  by [..]  3 of 3 services changed
    4 back to 1  [..]  by [..]  3 of 3 services changed
    3  [..]  by [..]  1 of 3 services changed
@@ -99,6 +99,7 @@ exit 0
 app-default_cart-1_pay runs ailtire-test/busybox:1 ([..])
   since deployment 6, which went back to 4, [..] by [..]
     because environment.A changed from `2` to `1`
+the application does not build this image
 ---
 
 "#]]

@@ -24,7 +24,10 @@ x-quick: &quick
   image: ailtire-test/busybox:1
   command: [sleep, '1000']
   stop_signal: SIGKILL
-  deploy: { endpoint_mode: dnsrr, update_config: { monitor: 300ms } }
+  deploy:
+    endpoint_mode: dnsrr
+    restart_policy: { delay: 200ms }
+    update_config: { monitor: 300ms }
 x-idle: &idle
   image: ailtire-test/busybox:1
   deploy: { endpoint_mode: dnsrr, replicas: 0 }

@@ -101,9 +101,9 @@ exit 0
 update     app-default/web
            networks.app-default_old was removed (it was `aliases: [web]`)
 remove     network app-default_old
-remove     service app-default_older
+remove     app-default/older
 remove     network app-default_cart-1_default
-remove     service app-default_cart-1_pay
+remove     app-default/cart/pay
 0 to create, 1 to update (1 with new tasks), 2 to remove, 0 untouched
 ---
 

@@ -10,13 +10,10 @@ fn nothing_is_left_of_what_is_removed_but_volumes() {
         "
 services:
   web:
-    <<: *quick
-    volumes: [data:/data]
+    <<: *idle
     configs: [settings]
     secrets: [key]
   cart: { image: cart }
-volumes:
-  data: {}
 configs:
   settings: { content: one }
 secrets:
@@ -24,13 +21,16 @@ secrets:
 ",
     );
     shop.put("deploy/key.txt", "Sesame");
-    shop.package("Cart", "services:\n  pay: { <<: *idle }\n");
+    let cart = "services:\n  pay: { <<: *quick, volumes: [data:/data] }\nvolumes:\n  data: {}\n";
+    shop.package("Cart", cart);
     shop.done(&["install"]);
     shop.done(&["undeploy", "Cart"]);
     assert_eq!(shop.names("service"), [shop.service("web")]);
+    let volume = format!("{}-default_cart-1_data", shop.name);
+    assert_eq!(shop.names("volume"), [volume]);
     shop.done(&["deploy"]);
     snapbox::assert_data_eq!(
-        shop.shown(&shop.done(&["uninstall"])),
+        shop.shown(&shop.done(&["uninstall", "--volumes"])),
         str![[r#"
 exit 0
 ---
@@ -40,14 +40,12 @@ exit 0
      Removed network app-default_[..]
      Removed config app-default_settings_[..]
      Removed secret app-default_key_[..]
-    Finished 2 stacks: 6 removed in [..]
+     Removed volume app-default_cart-1_data
+    Finished 2 stacks: 7 removed in [..]
 
 "#]]
     );
-    let volume = format!("volume {}-default_data", shop.name);
-    assert_eq!(shop.objects().into_keys().collect::<Vec<_>>(), [volume]);
+    assert!(shop.objects().is_empty(), "{:?}", shop.objects());
     let run = shop.done(&["status"]);
     assert_eq!(shop.shown(&run), "exit 0\nnothing of app-default is deployed\n---\n");
-    shop.done(&["undeploy", "--volumes"]);
-    assert!(shop.objects().is_empty(), "{:?}", shop.objects());
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ailtire::swarm::{Changes, ObjectChange, ServiceChange, StackChanges};
+use ailtire::swarm::{Changes, ObjectChange, Orphan, ServiceChange, StackChanges};
 use ailtire::{DeploymentPlan, Engine};
 use ailtire_events::{ObjectAction, ObjectKind};
 use clap::Args;
@@ -181,8 +181,7 @@ fn text(plan: &DeploymentPlan, verbosity: Verbosity) -> String {
     }
     for orphan in &plan.changes.orphans {
         let (style, word) = if orphan.removed { (BAD, "remove") } else { (FAINT, "not wanted") };
-        let name = printable(&orphan.name);
-        let _ = writeln!(text, "{style}{word:<9}{style:#}  {} {name}", orphan.kind);
+        let _ = writeln!(text, "{style}{word:<9}{style:#}  {}", orphan_name(orphan));
     }
     let services = || plan.changes.services().map(|(_, service)| service);
     let number =
@@ -199,6 +198,16 @@ fn text(plan: &DeploymentPlan, verbosity: Verbosity) -> String {
         number(ObjectAction::Untouched),
     );
     text
+}
+
+/// `network shop_old`, and for a service its stack and its short name.
+fn orphan_name(orphan: &Orphan) -> String {
+    let Orphan { namespace, path, kind, name, .. } = orphan;
+    if *kind != ObjectKind::Service {
+        return format!("{kind} {}", printable(name));
+    }
+    let short = name.strip_prefix(&format!("{namespace}_")).unwrap_or(name);
+    styled(STRONG, &format!("{path}/{short}"))
 }
 
 fn stack_text(stack: &StackChanges, verbosity: Verbosity) -> String {

@@ -56,7 +56,7 @@ impl Run<'_> {
             _ => &orphan.name,
         };
         self.sink.emit(EventKind::ObjectChanged {
-            stack: self.changes.path_of(&orphan.namespace).to_owned(),
+            stack: orphan.path.clone(),
             kind: orphan.kind,
             name: name.to_owned(),
             action: ObjectAction::Removed,

@@ -186,9 +186,13 @@ impl<'a> Run<'a> {
     /// Undoes what was done, where that is wanted and possible.
     async fn undo_after(&self, outcome: &Outcome) -> Option<RollbackReport> {
         let because = match &outcome.error {
-            Some(error @ (ApplyError::Failed { .. } | ApplyError::Object { .. })) => {
-                error.to_string()
+            // What happened to it was told when it did.
+            Some(ApplyError::Failed { service, .. }) => {
+                let failed = outcome.services.iter().find(|it| it.full_name == *service);
+                let path = failed.map(|it| format!("{}/{}", it.stack, it.service));
+                format!("{} failed", path.as_ref().unwrap_or(service))
             }
+            Some(error @ ApplyError::Object { .. }) => error.to_string(),
             _ => return None,
         };
         if self.options.on_failure != OnFailure::Rollback || self.journal.is_empty() {

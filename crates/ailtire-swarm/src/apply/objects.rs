@@ -64,14 +64,10 @@ impl Run<'_> {
         let mut tasks = std::collections::BTreeSet::new();
         for orphan in self.changes.orphans.iter().filter(|orphan| orphan.first) {
             let Some(service) = self.observed.service(&orphan.name) else { continue };
-            let name = ServiceName::new(
-                self.changes.path_of(&orphan.namespace),
-                service.short_name(),
-                &orphan.name,
-            );
+            let name = ServiceName::new(&orphan.path, service.short_name(), &orphan.name);
             tasks.extend(self.take_away(&orphan.id, name).await?);
             self.sink.emit(EventKind::ObjectChanged {
-                stack: self.changes.path_of(&orphan.namespace).to_owned(),
+                stack: orphan.path.clone(),
                 kind: ObjectKind::Service,
                 name: service.short_name().to_owned(),
                 action: ObjectAction::Removed,

@@ -322,7 +322,7 @@ fn update_failure(
     let failed = || current.iter().filter(is_failed).max_by_key(|task| task.age_key());
     let task = named.or_else(|| failed().copied());
     let message = match task {
-        Some(task) => format!("{what}: {}", reason(task)),
+        Some(task) => format!("{}, and {what}", reason(task)),
         None => format!("{what}: {}", update.message),
     };
     Some(Failure { message, task: task.map(|task| Box::new(task.clone())) })

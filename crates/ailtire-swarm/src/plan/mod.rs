@@ -111,6 +111,8 @@ pub struct ServiceChange {
 pub struct Orphan {
     /// The stack that it belongs to.
     pub namespace: String,
+    /// The full path of that stack, `/` between its parts.
+    pub path: String,
     /// What it is.
     pub kind: ObjectKind,
     /// Its name in the engine.
@@ -134,12 +136,6 @@ impl Changes {
     /// All services with their stacks.
     pub fn services(&self) -> impl Iterator<Item = (&StackChanges, &ServiceChange)> {
         self.stacks.iter().flat_map(|stack| stack.services.iter().map(move |it| (stack, it)))
-    }
-
-    /// The full path of the stack with this instance; the instance where no such stack is wanted.
-    pub(crate) fn path_of<'a>(&'a self, namespace: &'a str) -> &'a str {
-        let mut stacks = self.stacks.iter();
-        stacks.find(|stack| stack.namespace == namespace).map_or(namespace, |stack| &stack.path)
     }
 
     /// Whether everything is as it is to be.

@@ -1,5 +1,7 @@
 //! Services: which are made, changed, or left alone.
 
+use std::collections::BTreeMap;
+
 use ailtire_events::{FieldChange, ObjectAction, ObjectKind};
 use serde_json::Value;
 
@@ -87,13 +89,17 @@ impl Planner<'_> {
                 _ => stack.secrets.iter().any(|it| it.name == name),
             })
         };
-        let mut consider = |kind, id: &str, name: &str, labels: &_| {
+        let mut consider = |kind, id: &str, name: &str, labels: &BTreeMap<String, String>| {
             if let Some(namespace) = self.orphaned_from(labels)
                 && !wanted(kind, name)
                 && !self.is_kept(kind, name)
             {
                 orphans.push(Orphan {
                     namespace: namespace.to_owned(),
+                    path: labels
+                        .get(label::STACK_PATH)
+                        .map_or(namespace, String::as_str)
+                        .to_owned(),
                     kind,
                     name: name.to_owned(),
                     id: id.to_owned(),
@@ -124,7 +130,7 @@ impl Planner<'_> {
     /// The stack that something belongs to, if it is one that this deployment has or had.
     fn orphaned_from<'labels>(
         &self,
-        labels: &'labels std::collections::BTreeMap<String, String>,
+        labels: &'labels BTreeMap<String, String>,
     ) -> Option<&'labels str> {
         let namespace = labels.get(label::NAMESPACE)?;
         let ours = match Owner::of(labels, &self.desired.identity) {
