@@ -219,7 +219,7 @@ impl Removal<'_> {
                 // Whoever waits can do something about it.
                 let message = format!("waiting for the network `{name}`, which is still in use");
                 let diagnostic = Diagnostic::warning("network-in-use", message);
-                let diagnostic = holders.iter().fold(diagnostic, |it, holder| it.detail(holder));
+                let diagnostic = holders.iter().fold(diagnostic, Diagnostic::detail);
                 self.sink.emit(EventKind::Diagnostic { diagnostic });
                 removed = calls::remove_object(self.engine, kind, id, self.deadline).await;
             }

@@ -1,5 +1,7 @@
 //! Only what differs is changed, and nothing else restarts.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use snapbox::str;
 
@@ -48,9 +50,16 @@ fn only_what_differs_is_changed() {
     let tapped = Tapped(&shop, Tap::start());
     tapped.run(&["deploy"]);
     look(&shop, &tapped);
+    change_nothing(&shop, &tapped);
+    change_a_little(&shop, &tapped);
+}
 
-    let tasks = || ["web", "db", "cart/pay"].map(|service| shop.tasks(service));
-    let before = tasks();
+fn tasks(shop: &TestApplication) -> [BTreeSet<String>; 3] {
+    ["web", "db", "cart/pay"].map(|service| shop.tasks(service))
+}
+
+fn change_nothing(shop: &TestApplication, tapped: &Tapped) {
+    let before = tasks(shop);
     assert!(before.iter().all(|tasks| tasks.len() == 1), "{before:?}");
     tapped.1.forget();
     let again = tapped.run(&["deploy"]);
@@ -73,9 +82,12 @@ exit 0
         |request: &&String| request.starts_with("GET ") || request.starts_with("HEAD ");
     let changing: Vec<_> = requests.iter().filter(|request| !is_question(request)).collect();
     assert!(!requests.is_empty() && changing.is_empty(), "{changing:?}");
-    assert_eq!(tasks(), before);
+    assert_eq!(tasks(shop), before);
+}
 
-    // An image, a variable, and a number of tasks.
+/// An image, a variable, and a number of tasks.
+fn change_a_little(shop: &TestApplication, tapped: &Tapped) {
+    let before = tasks(shop);
     shop.put("deploy/web/greeting", "good evening\n");
     shop.package("Cart", &CART.replace("low", "high"));
     let scaled = ROOT.replace("APP", &shop.name).replace(
@@ -101,7 +113,7 @@ update     app-default/cart/pay
 "#]]
     );
     tapped.run(&["deploy"]);
-    let [web, db, pay] = tasks();
+    let [web, db, pay] = tasks(shop);
     assert!(web.len() == 1 && web.is_disjoint(&before[0]), "{web:?} {before:?}");
     assert!(db.len() == 2 && db.is_superset(&before[1]), "{db:?} {before:?}");
     assert!(pay.len() == 1 && pay.is_disjoint(&before[2]), "{pay:?} {before:?}");

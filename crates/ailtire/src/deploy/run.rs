@@ -324,7 +324,7 @@ fn find<'history>(
         };
         let diagnostic = Diagnostic::error("no-such-deployment", message)
             .help("`ailtire-build history` shows what can be gone back to");
-        Error::Definitions(vec![why.into_iter().fold(diagnostic, |it, why| it.detail(why))])
+        Error::Definitions(vec![why.into_iter().fold(diagnostic, Diagnostic::detail)])
     })
 }
 
