@@ -7,7 +7,8 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// Variables of the environment that change what the command does or prints.
-const VARIABLES: [&str; 8] = [
+const VARIABLES: [&str; 9] = [
+    "AILTIRE_CACHE",
     "DOCKER_CONTEXT",
     "DOCKER_TLS",
     "DOCKER_TLS_VERIFY",

@@ -11,11 +11,9 @@ pub(crate) const NOBODY: &str = "e30=";
 
 pub(crate) fn what_nodes_can_not_get_is_refused(lab: &mut Lab) {
     for run in [lab.run(&["deploy"]), lab.run(&["plan", "--deploy"])] {
-        run.expect(2).says(&["`shop-web", "3 nodes", "--repo", "docker push"]);
+        run.expect(2).says(&["`shop-web", "3 nodes", "--repo", "ailtire-build push"]);
     }
-    lab.deploy(&[])
-        .expect(2)
-        .says(&["the registry does not have it", &format!("docker push {}", lab.reference())]);
+    lab.deploy(&[]).expect(2).says(&["the registry does not have it", "ailtire-build push"]);
     for part in ["/services", "/configs", "/secrets"] {
         assert_eq!(lab.client().get_json(part).unwrap(), json!([]), "{part}");
     }
@@ -45,7 +43,7 @@ pub(crate) fn deploying_again_changes_nothing(lab: &mut Lab) {
 pub(crate) fn an_older_image_in_the_registry_is_refused(lab: &mut Lab) {
     let before = lab.fingerprint();
     lab.put("deploy/web/page", "second\n");
-    lab.deploy(&[]).expect(2).says(&["another image", "docker push"]);
+    lab.deploy(&[]).expect(2).says(&["another image", "ailtire-build push"]);
     assert_eq!(lab.fingerprint(), before);
     lab.client().push(&lab.reference(), NOBODY).unwrap();
     // The next step deploys it.

@@ -72,8 +72,7 @@ pub(crate) fn registries_are_asked_as_often_as_wanted(lab: &mut Lab) {
         let before = count();
         lab.run(&["plan", "--deploy", "--repo", &lab.repository, "--resolve-image", when])
             .expect(0);
-        // Engines make two requests for one image.
-        let expected = if is_asked { before.map(|count| count + 2) } else { before };
+        let expected = if is_asked { before.map(|count| count + 1) } else { before };
         assert_eq!(count(), expected, "{when}: {before:?}");
     }
     lab.deployed(&["--resolve-image", "changed"]);

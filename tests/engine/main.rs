@@ -4,9 +4,12 @@
 #![allow(clippy::disallowed_methods, reason = "files of a test need not be written atomically")]
 #![allow(clippy::needless_raw_string_hashes, reason = "snapbox writes them so")]
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::needless_raw_string_hashes, reason = "snapbox writes them so")]
 
+mod cache;
 mod context;
 mod deploy;
+mod deploy_faults;
 #[path = "../directory.rs"]
 mod directory;
 mod faults;
@@ -14,6 +17,7 @@ mod fixtures;
 mod images;
 mod invalidation;
 mod printed;
+mod push;
 mod registry;
 mod state;
 mod support;

@@ -11,12 +11,17 @@ const USER: &str = "tester";
 const PASSWORD: &str = "swordfish-pass";
 /// `tester:swordfish-pass`, for `htpasswd` and for HTTP.
 const HASH: &str = "$2b$05$pFs4yt3cc4NeSFJvl/wd.empVt4k8AirGhYV4iKdRd18kjwdghNGy";
-const BASIC: &str = "dGVzdGVyOnN3b3JkZmlzaC1wYXNz";
+pub(crate) const BASIC: &str = "dGVzdGVyOnN3b3JkZmlzaC1wYXNz";
 /// The same as the engine wants it in a header.
 const REGISTRY_AUTH: &str = "eyJ1c2VybmFtZSI6InRlc3RlciIsInBhc3N3b3JkIjoic3dvcmRmaXNoLXBhc3MifQ==";
 
 fn start_registry() -> Registry {
-    Registry::start(&client(), Some(&format!("{USER}:{HASH}\n"))).unwrap()
+    Registry::start(&client(), Some(&users())).unwrap()
+}
+
+/// Who may use a registry, as `htpasswd` writes it.
+pub(crate) fn users() -> String {
+    format!("{USER}:{HASH}\n")
 }
 
 fn in_registry(registry: &Registry, name: &str) -> String {

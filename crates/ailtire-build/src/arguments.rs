@@ -8,7 +8,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    build, check, clean, completions, compose, context, deploy, graph, history, logs, plan,
+    build, check, clean, completions, compose, context, deploy, graph, history, logs, plan, push,
     rollback, status, undeploy, why,
 };
 use crate::error::Failure;
@@ -38,6 +38,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Build(build::BuildArguments),
+    Push(push::PushArguments),
     Plan(plan::PlanArguments),
     Why(why::WhyArguments),
     #[command(visible_alias = "install")]
@@ -257,7 +258,7 @@ mod tests {
         assert_eq!(error.kind(), clap::error::ErrorKind::DisplayVersion);
         let error = parse("ailtire-build -V").unwrap_err();
         assert_eq!(error.kind(), clap::error::ErrorKind::DisplayVersion);
-        for command in ["build", "plan", "why web", "graph", "context web", "compose"] {
+        for command in ["build", "push", "plan", "why web", "graph", "context web", "compose"] {
             let parsed = parse(&format!("ailtire-build {command} --version 1.2"));
             assert!(parsed.is_ok(), "{command}: {}", parsed.unwrap_err());
         }

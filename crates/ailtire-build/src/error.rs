@@ -120,6 +120,7 @@ impl From<Error> for Failure {
             }
             Error::Bases(diagnostics) => Self { diagnostics, ..Self::new(exit::FAILED, message) },
             Error::Engine(error) | Error::History(HistoryError::Engine(error)) => error.into(),
+            Error::Cache(error) => Self::new(exit::FAILED, message).hint(error.help()),
             Error::Swarm(problem) => Self::new(exit::ENGINE, message).hint(problem.help()),
             Error::LockLost => Self::new(exit::ENGINE, message)
                 .hint("see `ailtire-build status`; running the same command again is safe"),

@@ -3,7 +3,7 @@
 /// Everything that was asked for is done.
 pub(crate) const DONE: u8 = 0;
 
-/// At least one image could not be built, or removed; a service does not run, or is still there.
+/// At least one image could not be built, pushed or removed; a service does not run, or is still there.
 pub(crate) const FAILED: u8 = 1;
 
 /// The command line or the definitions can't be used.
@@ -25,7 +25,7 @@ pub(crate) const TERMINATED: u8 = 143;
 pub(crate) const HELP: &str = "\
 Exit codes:
     0  done
-    1  an image could not be built or removed, or a service does not run
+    1  an image could not be built, pushed or removed, or a service does not run
     2  the command line or the definitions can't be used
     3  the Docker engine, or its swarm, can't be used
     4  the state directory or another file can't be read or written

@@ -39,10 +39,11 @@ fn main() -> ExitCode {
 fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Result<u8, Failure> {
     use commands::{
         build, check, clean, completions, compose, context, deploy, graph, history, logs, plan,
-        rollback, status, undeploy, why,
+        push, rollback, status, undeploy, why,
     };
     match command {
         Command::Build(arguments) => block_on(build::run(global, arguments, printer)),
+        Command::Push(arguments) => block_on(push::run(global, arguments, printer)),
         Command::Plan(arguments) => block_on(plan::run(global, arguments, printer)),
         Command::Why(arguments) => block_on(why::run(global, arguments, printer)),
         Command::Deploy(arguments) => block_on(deploy::run(global, *arguments, printer)),

@@ -16,11 +16,11 @@ const OWN_INSTANCE: &str = "{{.Service.Name}}-{{.Task.Slot}}";
 /// Services that are the stack's entry, first one that there is.
 const ENTRIES: [&str; 2] = ["frontend", "admin"];
 
-/// Says which services are stacks, and adds the variables of format, section 7, those of `deploy.js`, and the ports of the entry
-/// service to `design`.
+/// Says which services are stacks, and adds the variables of format, section 7, those of
+/// `deploy.js`, and the ports of the entry service to `design`.
 pub(crate) fn complete(design: &mut StackDesign, context: &StackContext, findings: &mut Findings) {
     let plain = plain_variables(context);
-    let stack = stack_variables(context);
+    let stack = stack_variables(context, design);
     for (name, service) in &mut design.services {
         service.is_stack |= context.stack_images.contains(&canonical(&service.image));
         set(service, &context.variables);
@@ -49,13 +49,13 @@ fn plain_variables(context: &StackContext) -> BTreeMap<String, String> {
     variables
 }
 
-fn stack_variables(context: &StackContext) -> BTreeMap<String, String> {
+fn stack_variables(context: &StackContext, design: &StackDesign) -> BTreeMap<String, String> {
     let mut variables = plain_variables(context);
     let own = [
         ("AILTIRE_STACKNAME", OWN_INSTANCE.to_owned()),
         ("AILTIRE_PARENT", context.instance.clone()),
         ("AILTIRE_PARENTHOST", MANAGER_ALIAS.to_owned()),
-        ("AILTIRE_PARENT_NETWORK", context.family_network()),
+        ("AILTIRE_PARENT_NETWORK", context.family_network_in(design)),
     ];
     variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
     variables

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::{NETWORK_NAME_LIMIT, StackDesign, network_name, shorten};
+
 /// What a design is read for: one instance of a stack (format, sections 5 to 7).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StackContext {
@@ -39,8 +41,19 @@ pub struct ParentStack {
 }
 
 impl StackContext {
-    /// The name of the stack's family network: `<application>_<path joined by _>_family`.
+    /// The name of the stack's family network: `<application>_<path joined by _>_family`, as short
+    /// as the engine wants it.
     pub fn family_network(&self) -> String {
-        format!("{}_{}_family", self.application, self.path.join("_"))
+        let name = format!("{}_{}_family", self.application, self.path.join("_"));
+        shorten(&name, NETWORK_NAME_LIMIT)
+    }
+
+    /// The name of the family network as `design` has it: a compose file may define it itself.
+    pub fn family_network_in(&self, design: &StackDesign) -> String {
+        let own = ["children", "family"].into_iter().find_map(|key| {
+            let network = design.networks.get(key)?;
+            Some(network_name(&self.instance, key, Some(network)))
+        });
+        own.unwrap_or_else(|| self.family_network())
     }
 }

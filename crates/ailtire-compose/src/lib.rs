@@ -57,6 +57,7 @@ mod emit;
 mod findings;
 mod interpolate;
 mod model;
+mod names;
 mod networks;
 mod read;
 mod reader;
@@ -69,6 +70,9 @@ mod yaml;
 
 pub use context::{ParentStack, StackContext};
 pub use model::*;
+pub use names::{
+    FILE_NAME_LIMIT, HASH_DIGITS, NETWORK_NAME_LIMIT, SERVICE_NAME_LIMIT, network_name, shorten,
+};
 
 use ailtire_events::Diagnostic;
 pub use ailtire_manifest::DesignSource;

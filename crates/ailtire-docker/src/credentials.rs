@@ -19,13 +19,17 @@ const HUB_KEY: &str = "https://index.docker.io/v1/";
 /// What a helper gives as the user of an identity token.
 const TOKEN_USER: &str = "<token>";
 
-/// What a registry may be shown.
+/// What a registry may be shown. No `Debug`: it must not reach a log.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct Credentials {
-    pub(crate) user: String,
-    pub(crate) password: String,
-    pub(crate) identity_token: String,
-    pub(crate) registry_token: String,
+pub struct Credentials {
+    /// User; empty where there is none.
+    pub user: String,
+    /// Password of the user.
+    pub password: String,
+    /// A token that is exchanged for others, instead of a password.
+    pub identity_token: String,
+    /// A token that goes to the registry as it is.
+    pub registry_token: String,
 }
 
 impl Credentials {

@@ -69,6 +69,24 @@ pub enum EngineError {
         /// What the engine said.
         message: String,
     },
+    /// A registry refused an image.
+    #[error("the registry `{registry}` does not let `{reference}` be pushed: {message}")]
+    PushDenied {
+        /// The image.
+        reference: String,
+        /// The registry.
+        registry: String,
+        /// What it said.
+        message: String,
+    },
+    /// A registry is too busy, failed, or broke off: the same may go well in a while.
+    #[error("the registry `{registry}` could not do what it was asked for: {message}")]
+    RegistryBusy {
+        /// The registry.
+        registry: String,
+        /// What was observed.
+        message: String,
+    },
     /// The engine's answer makes no sense to us.
     #[error("the answer of the Docker engine at `{endpoint}` could not be understood: {why}")]
     Protocol {
@@ -106,9 +124,15 @@ impl EngineError {
             Self::RegistryDenied { registry, .. } => {
                 format!("`docker login {registry}`, and check the image's name")
             }
-            Self::RegistryUnreachable { .. } => "check the registry's name and that the engine's \
-                                                 machine reaches it"
-                .to_owned(),
+            Self::PushDenied { registry, .. } => format!(
+                "`docker login {registry}` as somebody who may push there, and check the name in \
+                 `--repo`"
+            ),
+            Self::RegistryBusy { .. } => {
+                "run the same command again: what the registry has by then is not sent again"
+                    .to_owned()
+            }
+            Self::RegistryUnreachable { registry, message } => unreachable_help(registry, message),
             Self::Api { .. } | Self::Protocol { .. } => {
                 "see the engine's own log, and `docker version`".to_owned()
             }
@@ -123,6 +147,23 @@ impl EngineError {
             Self::Api { status, message }
         }
     }
+}
+
+fn unreachable_help(registry: &str, message: &str) -> String {
+    let message = message.to_ascii_lowercase();
+    if message.contains("server gave http response") {
+        return format!(
+            "it speaks plain HTTP: add `{registry}` to `insecure-registries` in the engine's \
+             `daemon.json`, or give the registry a certificate"
+        );
+    }
+    if message.contains("x509") || message.contains("certificate") {
+        return format!(
+            "if the certificate is right, put the authority that signed it into \
+             `/etc/docker/certs.d/{registry}/ca.crt` on the engine's machine"
+        );
+    }
+    "check the registry's name and that the engine's machine reaches it".to_owned()
 }
 
 /// Why there is no image.

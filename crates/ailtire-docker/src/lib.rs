@@ -1,7 +1,8 @@
-//! The only crate that talks to a Docker engine or a registry.
+//! The only crate that talks to a Docker engine.
 //!
 //! An [`Engine`] is one engine, found as the Docker command finds it ([`EndpointOptions`]). It
-//! lists images ([`ImageStore`]), builds them ([`BuildRequest`]), tags, removes and pulls them.
+//! lists images ([`ImageStore`]), builds them ([`BuildRequest`]), tags, removes, pulls and pushes
+//! them.
 //!
 //! Builds go through BuildKit where the engine has it. A build context is never packed: the engine
 //! asks over a session for what it does not have yet, and gets it straight from the source tree.
@@ -27,8 +28,10 @@ mod error;
 mod http_client;
 mod images;
 mod progress;
+mod push;
 mod redact;
 mod registry;
+mod registry_setup;
 mod secrets;
 mod stream;
 mod swarm_info;
@@ -38,10 +41,13 @@ mod tls;
 
 pub use api::ApiRequest;
 pub use build::{BuildRequest, BuiltImage};
+pub use credentials::Credentials;
 pub use endpoint::{BuilderKind, EndpointOptions};
 pub use engine::Engine;
 pub use error::{BuildError, EngineError};
 pub use images::ImageStore;
+pub use push::PushedImage;
+pub use registry_setup::RegistrySetup;
 pub use secrets::SecretValueSource;
 pub use stream::{ApiStream, LogLine};
 pub use swarm_info::{SwarmInfo, SwarmState};

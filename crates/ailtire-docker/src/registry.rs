@@ -19,6 +19,12 @@ struct Descriptor {
 }
 
 impl Engine {
+    /// The credentials for a registry, named by its host as references name it. `None` where the
+    /// configuration has none.
+    pub async fn credentials(&self, registry: &str) -> Option<credentials::Credentials> {
+        credentials::look_up(self.config(), registry).await
+    }
+
     /// The credentials for the registry of an image reference, in the form that
     /// [`crate::ApiRequest::registry_auth`] takes. `None` where the configuration has none.
     pub async fn registry_auth(&self, reference: &str) -> Option<String> {
@@ -47,30 +53,73 @@ impl Engine {
     }
 }
 
-/// What an engine's refusal says of the registry. Engines put most of what registries answer under
-/// status 500 or 403, so the words count more than the number.
+/// What an engine's refusal says of the registry.
 fn refusal(reference: &str, status: u16, message: String) -> Result<Option<String>, EngineError> {
-    let has = |marks: &[&str]| {
-        let message = message.to_ascii_lowercase();
-        marks.iter().any(|mark| message.contains(mark))
-    };
     let registry = reference::registry(reference).to_owned();
-    let reference = reference.to_owned();
-    if has(&["unauthorized", "denied", "no basic auth", "forbidden", "authentication required"]) {
-        return Err(EngineError::RegistryDenied { reference, registry, message });
+    match Complaint::of(status, &message) {
+        Complaint::Denied => {
+            let reference = reference.to_owned();
+            Err(EngineError::RegistryDenied { reference, registry, message })
+        }
+        Complaint::Unknown => Ok(None),
+        Complaint::Busy => Err(EngineError::RegistryBusy { registry, message }),
+        Complaint::Unreachable => Err(EngineError::RegistryUnreachable { registry, message }),
+        Complaint::Other => Err(EngineError::from_api(status, message)),
     }
-    if status == 404 || has(&["manifest unknown", "no such manifest", "name unknown", "not found"])
-    {
-        return Ok(None);
+}
+
+/// What a message of an engine says of a registry. Engines put most of what registries answer under
+/// status 500 or 403, so the words count more than the number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Complaint {
+    /// It wants other credentials.
+    Denied,
+    /// It does not have the image.
+    Unknown,
+    /// It may do it in a while.
+    Busy,
+    /// It can't be reached, or not in this way.
+    Unreachable,
+    /// Something else.
+    Other,
+}
+
+impl Complaint {
+    pub(crate) fn of(status: u16, message: &str) -> Self {
+        let message = message.to_ascii_lowercase();
+        let has = |marks: &[&str]| marks.iter().any(|mark| message.contains(mark));
+        let denied =
+            ["unauthorized", "denied", "no basic auth", "forbidden", "authentication required"];
+        let unknown = ["manifest unknown", "no such manifest", "name unknown", "not found"];
+        let down = ["dial tcp", "lookup", "refused", "tls: ", "x509", "server gave http response"];
+        let busy = [
+            "toomanyrequests",
+            "too many requests",
+            "unexpected http status: 5",
+            "internal server error",
+            "bad gateway",
+            "unavailable",
+            "gateway time",
+            "connection reset",
+            "broken pipe",
+            "eof",
+            "timeout",
+            "timed out",
+        ];
+        if has(&denied) {
+            Self::Denied
+        } else if status == 404 || has(&unknown) {
+            Self::Unknown
+        } else if has(&down) {
+            Self::Unreachable
+        } else if has(&busy) {
+            Self::Busy
+        } else if matches!(status, 401 | 403) {
+            Self::Denied
+        } else {
+            Self::Other
+        }
     }
-    let down = ["dial tcp", "lookup", "timeout", "timed out", "refused", "tls", "x509", "eof"];
-    if status == 401 || status == 403 && !has(&down) {
-        return Err(EngineError::RegistryDenied { reference, registry, message });
-    }
-    if has(&down) || has(&["server gave http response", "unavailable", "bad gateway"]) {
-        return Err(EngineError::RegistryUnreachable { registry, message });
-    }
-    Err(EngineError::from_api(status, message))
 }
 
 #[cfg(test)]
@@ -82,6 +131,7 @@ mod tests {
             Ok(_) => "absent",
             Err(EngineError::RegistryDenied { .. }) => "denied",
             Err(EngineError::RegistryUnreachable { .. }) => "unreachable",
+            Err(EngineError::RegistryBusy { .. }) => "busy",
             Err(_) => "other",
         }
     }
@@ -100,6 +150,11 @@ mod tests {
         assert_eq!(kind(500, down), "unreachable");
         let lookup = "dial tcp: lookup registry.example: no such host";
         assert_eq!(kind(500, lookup), "unreachable");
+        assert_eq!(kind(500, "http: server gave HTTP response to HTTPS client"), "unreachable");
+        assert_eq!(kind(500, "x509: certificate signed by unknown authority"), "unreachable");
+        assert_eq!(kind(500, "received unexpected HTTP status: 503 Service Unavailable"), "busy");
+        assert_eq!(kind(500, "toomanyrequests: slow down"), "busy");
+        assert_eq!(kind(500, "Get \"http://registry.example/v2/\": EOF"), "busy");
         assert_eq!(kind(500, "something else"), "other");
     }
 }

@@ -155,6 +155,9 @@ pub struct DeploymentSummary {
     pub failed: usize,
     /// Services that were not tried, because of what they depend on or because the run ended.
     pub skipped: usize,
+    /// Services that were still waited for when the run ended.
+    #[serde(default)]
+    pub interrupted: usize,
     /// Whether everything that was changed went back to what it was.
     pub rolled_back: bool,
     /// Milliseconds that it took.

@@ -72,6 +72,16 @@ pub struct BuildFailure {
     pub help: Option<String>,
 }
 
+/// Why an image could not be pushed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PushFailure {
+    /// What the engine or the registry said.
+    pub message: String,
+    /// What to do next.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub help: Option<String>,
+}
+
 /// The counts at the end of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Summary {
@@ -81,6 +91,9 @@ pub struct Summary {
     pub built: usize,
     /// Images that only got their references.
     pub tagged: usize,
+    /// Images that were not built because a registry has them, made from the same inputs.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub cached: usize,
     /// Images whose build failed.
     pub failed: usize,
     /// Images that were not tried because one that they need failed, or the run stopped before.
@@ -89,11 +102,24 @@ pub struct Summary {
     pub cancelled: usize,
     /// Bytes of build context, Dockerfiles and protocol that were sent to the engine for builds.
     pub bytes_sent: u64,
+    /// Images that were pushed to a registry that did not have them yet.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub pushed: usize,
+    /// Images that could not be pushed.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub push_failed: usize,
+    /// Bytes of layers that were pushed, as the engine counts them: before compression.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub bytes_pushed: u64,
     /// Milliseconds that the run took.
     pub duration: u64,
     /// Whether nothing was done: `skipped` are then the images that would be brought up to date.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub dry_run: bool,
+}
+
+fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
 }
 
 /// What happened. `image` is always an image's first reference.
@@ -137,6 +163,19 @@ pub enum EventKind {
         image: String,
         /// Its references.
         references: Vec<String>,
+    },
+    /// An image need not be built: a registry has it, made from the same inputs.
+    ImageCached {
+        /// The image.
+        image: String,
+        /// All its references.
+        references: Vec<String>,
+        /// Fingerprint of its inputs.
+        fingerprint: String,
+        /// The digest that the registry has for it.
+        digest: String,
+        /// Whether the engine has fetched it, too.
+        loaded: bool,
     },
     /// A base image is fetched by the engine.
     Pulling {
@@ -208,6 +247,44 @@ pub enum EventKind {
     BuildCancelled {
         /// The image.
         image: String,
+    },
+    /// An image is pushed.
+    Pushing {
+        /// The image.
+        image: String,
+        /// The reference under which it is pushed.
+        reference: String,
+    },
+    /// More of an image was pushed.
+    PushProgress {
+        /// The image.
+        image: String,
+        /// The reference under which it is pushed.
+        reference: String,
+        /// Bytes of layers that were pushed for this reference so far, before compression.
+        bytes: u64,
+    },
+    /// A registry has an image.
+    ImagePushed {
+        /// The image.
+        image: String,
+        /// The reference under which the registry has it.
+        reference: String,
+        /// The digest that the registry has for it.
+        digest: String,
+        /// Bytes of layers that were pushed, before compression.
+        bytes_sent: u64,
+        /// Whether the registry had this very image under this reference, so that nothing was sent.
+        skipped: bool,
+    },
+    /// An image could not be pushed.
+    PushFailed {
+        /// The image.
+        image: String,
+        /// The reference under which it was to be pushed.
+        reference: String,
+        /// Why.
+        failure: PushFailure,
     },
     /// A deployment of the same application runs elsewhere; this one waits for it.
     WaitingForDeployment {

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ailtire_docker::{Engine, EngineError};
+use ailtire_docker::{ApiRequest, Engine, EngineError};
 use ailtire_events::ObjectKind;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use crate::Identity;
 use crate::converge::Task;
-use crate::observe::{ObservedFile, ObservedNetwork, ObservedService};
+use crate::observe::{ObservedFile, ObservedNetwork, ObservedNode, ObservedService};
 use crate::spec::NetworkSpec;
 
 /// Tries of a request that others get in the way of.
@@ -47,6 +48,12 @@ fn is_out_of_sequence(error: &EngineError) -> bool {
 /// Whether something is there already, or not there any more.
 pub(crate) fn has_status(error: &EngineError, wanted: u16) -> bool {
     matches!(error, EngineError::Api { status, .. } if *status == wanted)
+}
+
+/// `request`, for what belongs to a deployment only.
+pub(crate) fn owned_by<'a>(identity: &Identity, request: ApiRequest<'a>) -> ApiRequest<'a> {
+    let labels = identity.labels().map(|(name, value)| format!("{name}={value}"));
+    labels.into_iter().fold(request, |request, label| request.filter("label", label))
 }
 
 /// Reads a service as it is now; `None` where there is none.
@@ -143,21 +150,6 @@ pub(crate) async fn remove_service(
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Node {
-    #[serde(rename = "ID")]
-    id: String,
-    status: NodeStatus,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct NodeStatus {
-    #[serde(default)]
-    state: String,
-}
-
 /// Takes out the tasks that the swarm does not want any more and whose node is down. Nobody tells
 /// their end before the node is back, and then it ends what it still has.
 pub(crate) async fn retain_reported(
@@ -168,11 +160,17 @@ pub(crate) async fn retain_reported(
     if !tasks.iter().any(|task| is_unreported(task) && !task.node_id.is_empty()) {
         return Ok(());
     }
-    let nodes: Vec<Node> = engine.get("/nodes").json().await?;
-    let down = nodes.into_iter().filter(|node| node.status.state == "down");
+    let nodes: Vec<ObservedNode> = engine.get("/nodes").json().await?;
+    let down = nodes.into_iter().filter(ObservedNode::is_down);
     let down: BTreeSet<String> = down.map(|node| node.id).collect();
     tasks.retain(|task| !is_unreported(task) || !down.contains(&task.node_id));
     Ok(())
+}
+
+/// Whether the swarm still has to do something about a task of a service that was removed. It keeps
+/// tasks of jobs that ended, and never forgets them.
+fn is_going(task: &Task) -> bool {
+    !task.has_ended() || task.desired_state == "remove"
 }
 
 /// Waits until tasks are gone; those that are not at `deadline` are returned.
@@ -189,6 +187,7 @@ pub(crate) async fn wait_for_end(
         // Its service is gone, and so is the way to ask for its tasks.
         let request = tasks.iter().fold(engine.get("/tasks"), |it, id| it.filter("id", id));
         let mut left: Vec<Task> = request.json().await?;
+        left.retain(is_going);
         retain_reported(engine, &mut left).await?;
         if left.is_empty() || Instant::now() >= deadline {
             return Ok(left);
@@ -200,14 +199,19 @@ pub(crate) async fn wait_for_end(
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Container {
+    id: String,
     #[serde(default)]
     names: Vec<String>,
+    #[serde(default)]
+    state: String,
     #[serde(default)]
     labels: BTreeMap<String, String>,
 }
 
 /// Waits until this node has no container of `services`, given by their ids: tasks are forgotten
 /// before their containers are. Names of those that are there at `deadline` are returned.
+///
+/// Nodes keep containers of jobs that ended; those are removed here.
 pub(crate) async fn wait_for_containers(
     engine: &Engine,
     services: &BTreeSet<String>,
@@ -215,15 +219,22 @@ pub(crate) async fn wait_for_containers(
 ) -> Result<Vec<String>, EngineError> {
     const SERVICE: &str = "com.docker.swarm.service.id";
     let mut ticks = ticks();
+    let mut ended = BTreeSet::new();
     loop {
         let request = engine.get("/containers/json").query("all", &true).filter("label", SERVICE);
         let containers: Vec<Container> = request.json().await?;
         let left = containers.into_iter().filter(|container| {
             container.labels.get(SERVICE).is_some_and(|service| services.contains(service))
         });
-        let left: Vec<String> = left.flat_map(|container| container.names).collect();
+        let left: Vec<Container> = left.collect();
         if left.is_empty() || Instant::now() >= deadline {
-            return Ok(left);
+            return Ok(left.into_iter().flat_map(|container| container.names).collect());
+        }
+        for container in
+            left.iter().filter(|it| it.state == "exited" && !ended.insert(it.id.clone()))
+        {
+            // The node may be about it at the same time.
+            let _ = engine.delete(format!("/containers/{}", container.id)).done().await;
         }
         ticks.tick().await;
     }
@@ -295,6 +306,11 @@ pub(crate) async fn remove_object(
     }
 }
 
+/// Removes a config, in one try; one that is not there is fine.
+pub(crate) async fn remove_config(engine: &Engine, id: &str) -> Result<(), EngineError> {
+    remove_object(engine, ObjectKind::Config, id, Instant::now()).await
+}
+
 /// Whether something is still used.
 pub(crate) fn is_in_use(error: &EngineError) -> bool {
     let EngineError::Api { message, .. } = error else { return false };
@@ -329,4 +345,22 @@ pub(crate) fn network_spec(network: &ObservedNetwork) -> Value {
         options.remove("com.docker.network.driver.overlay.vxlanid_list");
     }
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_tasks_of_jobs_that_ended() {
+        let task = |state: &str, desired: &str| {
+            let task = json!({"Status": {"State": state}, "DesiredState": desired});
+            serde_json::from_value::<Task>(task).unwrap()
+        };
+        assert!(is_going(&task("running", "remove")));
+        assert!(is_going(&task("shutdown", "remove")));
+        assert!(is_going(&task("running", "shutdown")));
+        assert!(!is_going(&task("complete", "complete")));
+        assert!(!is_going(&task("failed", "shutdown")));
+    }
 }

@@ -19,6 +19,30 @@ pub struct Identity {
     pub root: String,
 }
 
+impl Identity {
+    /// The deployment of an application instance in an environment.
+    pub fn new(application: &str, environment: &str) -> Self {
+        Self {
+            application: application.to_owned(),
+            environment: environment.to_owned(),
+            root: format!("{application}-{environment}"),
+        }
+    }
+
+    /// The labels by which what belongs to the deployment is found.
+    pub fn labels(&self) -> [(String, String); 2] {
+        [
+            (label::APPLICATION.to_owned(), self.application.clone()),
+            (label::ENVIRONMENT.to_owned(), self.environment.clone()),
+        ]
+    }
+
+    /// Whether something with these labels belongs to the deployment.
+    pub fn owns(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.labels().iter().all(|(name, value)| labels.get(name) == Some(value))
+    }
+}
+
 /// Everything that is to run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Desired {

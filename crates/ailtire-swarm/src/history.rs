@@ -15,6 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 
+use ailtire_compose::{FILE_NAME_LIMIT, shorten};
 use ailtire_docker::{Engine, EngineError};
 use ailtire_events::FieldChange;
 use base64::Engine as _;
@@ -25,10 +26,9 @@ use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
 use crate::calls::Created;
-use crate::names::shorten;
-use crate::observe::Version;
+use crate::observe::ObservedFile;
 use crate::spec::ConfigSpec;
-use crate::{Desired, Identity, label};
+use crate::{Desired, Identity, calls};
 
 /// How many entries are kept.
 pub const KEPT: usize = 10;
@@ -38,9 +38,6 @@ const PART: usize = 400 * 1024;
 
 /// More than this is no entry of ours.
 const LONGEST: u64 = 64 * 1024 * 1024;
-
-/// Characters of a config's name that Swarm takes.
-const NAME_LIMIT: usize = 64;
 
 /// Number of the entry that a config belongs to.
 const NUMBER: &str = "org.ailtire.history";
@@ -119,16 +116,6 @@ pub struct Begun {
     ids: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct ReadConfig {
-    #[serde(rename = "ID")]
-    id: String,
-    #[serde(rename = "Version")]
-    version: Version,
-    #[serde(rename = "Spec")]
-    spec: ConfigSpec,
-}
-
 impl History {
     /// Reads it, in one request.
     ///
@@ -136,22 +123,20 @@ impl History {
     ///
     /// [`EngineError`] where the engine refuses or breaks off. A damaged entry is no error.
     pub async fn read(engine: &Engine, identity: &Identity) -> Result<Self, EngineError> {
-        let mut request = engine.get("/configs").filter("label", NUMBER);
-        for (name, value) in owner(identity) {
-            request = request.filter("label", format!("{name}={value}"));
-        }
-        let configs: Vec<ReadConfig> = request.json().await?;
+        let request = engine.get("/configs").filter("label", NUMBER);
+        let configs: Vec<ObservedFile> = calls::owned_by(identity, request).json().await?;
         let mut history = Self::default();
         let mut parts: BTreeMap<u64, Vec<(usize, usize, String)>> = BTreeMap::new();
-        for ReadConfig { id, spec, .. } in configs {
-            let number = spec.labels.get(NUMBER).and_then(|number| number.parse().ok());
-            let part = spec.labels.get(PART_OF).and_then(|part| part.split_once('/'));
+        for ObservedFile { id, labels, data, .. } in configs {
+            let number = labels.get(NUMBER).and_then(|number| number.parse().ok());
+            let part = labels.get(PART_OF).and_then(|part| part.split_once('/'));
             let (Some(number), Some((part, of))) = (number, part) else { continue };
             history.configs.entry(number).or_default().push(id);
-            if spec.labels.contains_key(UNFINISHED) {
+            if labels.contains_key(UNFINISHED) {
                 history.unfinished.insert(number);
             }
-            let place = (part.parse().unwrap_or(0), of.parse().unwrap_or(0), spec.data);
+            let place =
+                (part.parse().unwrap_or(0), of.parse().unwrap_or(0), data.unwrap_or_default());
             parts.entry(number).or_default().push(place);
         }
         for (number, parts) in parts {
@@ -227,13 +212,13 @@ impl History {
         let parts = bytes.len().div_ceil(PART).max(1);
         let mut begun = Begun { number, ids: Vec::new() };
         for (index, part) in bytes.chunks(PART).enumerate() {
-            let mut labels = BTreeMap::from(owner(identity));
+            let mut labels = BTreeMap::from(identity.labels());
             labels.insert(NUMBER.to_owned(), number.to_string());
             labels.insert(PART_OF.to_owned(), format!("{}/{parts}", index + 1));
             labels.insert(UNFINISHED.to_owned(), "true".to_owned());
             let name = format!("{}.history.{number}.{}", identity.root, index + 1);
             let spec = ConfigSpec {
-                name: shorten(&name, NAME_LIMIT),
+                name: shorten(&name, FILE_NAME_LIMIT),
                 labels,
                 data: STANDARD.encode(part),
                 ..ConfigSpec::default()
@@ -252,11 +237,13 @@ impl History {
     /// [`EngineError`] where the engine refuses or breaks off.
     pub async fn finish(&self, engine: &Engine, begun: Begun) -> Result<u64, EngineError> {
         for id in &begun.ids {
-            let ReadConfig { mut spec, version, .. } =
-                engine.get(format!("/configs/{id}")).json().await?;
-            spec.labels.remove(UNFINISHED);
+            let request = engine.get(format!("/configs/{id}"));
+            let ObservedFile { version, name, mut labels, data, .. } = request.json().await?;
+            labels.remove(UNFINISHED);
+            let data = data.unwrap_or_default();
+            let spec = ConfigSpec { name, labels, data, ..ConfigSpec::default() };
             let update = engine.post(format!("/configs/{id}/update"));
-            update.query("version", &version.index).body(&spec).done().await?;
+            update.query("version", &version).body(&spec).done().await?;
         }
         let finished = self.configs.keys().rev().filter(|it| !self.unfinished.contains(it));
         let kept: BTreeSet<u64> = finished.take(KEPT - 1).copied().collect();
@@ -271,7 +258,7 @@ impl History {
     ) -> Result<(), EngineError> {
         for (_, ids) in self.configs.iter().filter(|(number, _)| is_dropped(**number)) {
             for id in ids {
-                remove(engine, id).await?;
+                calls::remove_config(engine, id).await?;
             }
         }
         Ok(())
@@ -284,7 +271,7 @@ impl History {
     /// [`EngineError`] where the engine refuses or breaks off.
     pub async fn clear(&self, engine: &Engine) -> Result<(), EngineError> {
         for id in self.configs.values().flatten() {
-            remove(engine, id).await?;
+            calls::remove_config(engine, id).await?;
         }
         Ok(())
     }
@@ -298,26 +285,10 @@ impl Begun {
     /// [`EngineError`] where the engine refuses or breaks off.
     pub async fn withdraw(self, engine: &Engine) -> Result<(), EngineError> {
         for id in &self.ids {
-            remove(engine, id).await?;
+            calls::remove_config(engine, id).await?;
         }
         Ok(())
     }
-}
-
-/// Removes a config, unless it is gone already.
-pub(crate) async fn remove(engine: &Engine, id: &str) -> Result<(), EngineError> {
-    match engine.delete(format!("/configs/{id}")).done().await {
-        Err(EngineError::Api { status: 404, .. }) => Ok(()),
-        removed => removed,
-    }
-}
-
-/// The labels by which what belongs to a deployment is found.
-pub(crate) fn owner(identity: &Identity) -> [(String, String); 2] {
-    [
-        (label::APPLICATION.to_owned(), identity.application.clone()),
-        (label::ENVIRONMENT.to_owned(), identity.environment.clone()),
-    ]
 }
 
 fn encode(entry: &Entry) -> Result<Vec<u8>, String> {

@@ -13,7 +13,6 @@ mod fields;
 mod history;
 mod lock;
 pub mod logs;
-mod names;
 mod observe;
 mod order;
 mod plan;
@@ -30,7 +29,6 @@ pub use convert::{StackToConvert, convert};
 pub use desired::*;
 pub use history::{Deed, Entry, History, HistoryError, KEPT};
 pub use lock::DeploymentLock;
-pub use names::{FILE_NAME_LIMIT, NETWORK_NAME_LIMIT, SERVICE_NAME_LIMIT, shorten};
 pub use observe::{
     Observed, ObservedFile, ObservedNetwork, ObservedService, ServiceStatus, UpdateStatus, observe,
     observe_all,

@@ -7,18 +7,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ailtire_compose::{FILE_NAME_LIMIT, shorten};
 use ailtire_docker::{Engine, EngineError};
 use ailtire_events::{EventKind, EventSink};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::Identity;
-use crate::history::{owner, remove};
-use crate::names::shorten;
+use crate::calls::{self, Created};
+use crate::observe::ObservedFile;
 use crate::spec::ConfigSpec;
 
 /// How often the owner renews the lock.
@@ -39,27 +39,6 @@ pub struct DeploymentLock {
     id: String,
     lost: CancellationToken,
     beating: JoinHandle<()>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Held {
-    #[serde(rename = "ID")]
-    id: String,
-    version: Version,
-    spec: ConfigSpec,
-}
-
-#[derive(Deserialize)]
-struct Version {
-    #[serde(rename = "Index")]
-    index: u64,
-}
-
-#[derive(Deserialize)]
-struct Created {
-    #[serde(rename = "ID")]
-    id: String,
 }
 
 impl DeploymentLock {
@@ -95,17 +74,17 @@ impl DeploymentLock {
                 Err(error) => return Err(error),
             }
             let Some(held) = find(engine, &spec.name).await? else { continue };
-            let beat = (held.id, held.version.index);
+            let beat = (held.id, held.version);
             match &seen {
                 Some((id, version, since)) if (id, *version) == (&beat.0, beat.1) => {
                     if since.elapsed() > STALE {
-                        remove(engine, &beat.0).await?;
+                        calls::remove_config(engine, &beat.0).await?;
                         seen = None;
                     }
                 }
                 before => {
                     if before.as_ref().is_none_or(|(id, ..)| *id != beat.0) {
-                        let holder = held.spec.labels.get(HOLDER).cloned().unwrap_or_default();
+                        let holder = held.labels.get(HOLDER).cloned().unwrap_or_default();
                         sink.emit(EventKind::WaitingForDeployment { holder });
                     }
                     seen = Some((beat.0, beat.1, Instant::now()));
@@ -133,7 +112,7 @@ impl DeploymentLock {
     /// [`EngineError`] where the engine refuses or breaks off; the lock then ends by itself.
     pub async fn release(self) -> Result<(), EngineError> {
         self.beating.abort();
-        remove(&self.engine, &self.id).await
+        calls::remove_config(&self.engine, &self.id).await
     }
 }
 
@@ -144,11 +123,11 @@ impl Drop for DeploymentLock {
 }
 
 fn lock_name(identity: &Identity) -> String {
-    shorten(&format!("{}.lock", identity.root), 64)
+    shorten(&format!("{}.lock", identity.root), FILE_NAME_LIMIT)
 }
 
 fn spec(identity: &Identity, holder: &str) -> ConfigSpec {
-    let mut labels: BTreeMap<String, String> = owner(identity).into();
+    let mut labels: BTreeMap<String, String> = identity.labels().into();
     labels.insert(HOLDER.to_owned(), holder.to_owned());
     labels.insert(BEATS.to_owned(), "0".to_owned());
     ConfigSpec {
@@ -168,9 +147,9 @@ async fn beat(engine: Engine, id: String, mut spec: ConfigSpec, lost: Cancellati
     beats.tick().await;
     for number in 1_u64.. {
         beats.tick().await;
-        let held: Result<Held, _> = engine.get(format!("/configs/{id}")).json().await;
+        let held: Result<ObservedFile, _> = engine.get(format!("/configs/{id}")).json().await;
         let version = match held {
-            Ok(held) => held.version.index,
+            Ok(held) => held.version,
             Err(EngineError::Api { status: 404, .. }) => return lost.cancel(),
             Err(_) => continue,
         };
@@ -181,8 +160,8 @@ async fn beat(engine: Engine, id: String, mut spec: ConfigSpec, lost: Cancellati
     }
 }
 
-async fn find(engine: &Engine, name: &str) -> Result<Option<Held>, EngineError> {
-    let found: Vec<Held> = engine.get("/configs").filter("name", name).json().await?;
+async fn find(engine: &Engine, name: &str) -> Result<Option<ObservedFile>, EngineError> {
+    let found: Vec<ObservedFile> = engine.get("/configs").filter("name", name).json().await?;
     // The engine's filter takes beginnings of names too.
-    Ok(found.into_iter().find(|held| held.spec.name == name))
+    Ok(found.into_iter().find(|held| held.name == name))
 }

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use ailtire_docker::{ApiStream, Engine, EngineError};
 use ailtire_events::LogStream;
 use futures_util::{StreamExt, TryStreamExt};
-use serde::Deserialize;
+
+use crate::converge::Task;
 
 /// Which lines.
 #[derive(Debug, Clone, Default)]
@@ -29,26 +30,6 @@ pub struct TaskLine {
     pub time: String,
     /// The text without its end of line.
     pub text: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Task {
-    #[serde(rename = "ID")]
-    id: String,
-    #[serde(default)]
-    slot: u64,
-    #[serde(rename = "NodeID", default)]
-    node_id: String,
-}
-
-impl Task {
-    fn name(&self, service: &str) -> String {
-        match self.slot {
-            0 => format!("{service}.{}", self.node_id),
-            slot => format!("{service}.{slot}"),
-        }
-    }
 }
 
 /// What the tasks of a service wrote, and write; `name` is what its tasks are called by.

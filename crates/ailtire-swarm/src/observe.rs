@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ailtire_docker::{Engine, EngineError};
+use ailtire_docker::{ApiRequest, Engine, EngineError};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -117,6 +117,41 @@ pub struct ObservedFile {
     pub labels: BTreeMap<String, String>,
     /// What a config holds, in base64; absent for secrets.
     pub data: Option<String>,
+}
+
+/// A node of the swarm.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct ObservedNode {
+    #[serde(rename = "ID")]
+    pub(crate) id: String,
+    description: NodeDescription,
+    status: NodeStatus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct NodeDescription {
+    hostname: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct NodeStatus {
+    state: String,
+}
+
+impl ObservedNode {
+    /// As its machine calls itself.
+    pub(crate) fn host_name(&self) -> Option<&str> {
+        Some(self.description.hostname.as_str()).filter(|name| !name.is_empty())
+    }
+
+    /// Whether it is not there any more. A manager that was just started does not know yet, and
+    /// nothing moves then.
+    pub(crate) fn is_down(&self) -> bool {
+        self.status.state == "down"
+    }
 }
 
 impl std::fmt::Debug for ObservedFile {
@@ -284,7 +319,7 @@ async fn read(
     // The filter by labels has no "or": the same label twice keeps the last value.
     let of_stacks = |path| engine.get(path).filter("label", label::NAMESPACE);
     let (services, networks, mut configs, mut secrets) = tokio::try_join!(
-        read_services(engine),
+        services_request(engine).json::<Vec<ObservedService>>(),
         engine.get("/networks").json::<Vec<ObservedNetwork>>(),
         of_stacks("/configs").json::<Vec<ObservedFile>>(),
         of_stacks("/secrets").json::<Vec<ObservedFile>>(),
@@ -296,12 +331,10 @@ async fn read(
     Ok(observed)
 }
 
-async fn read_services(engine: &Engine) -> Result<Vec<ObservedService>, EngineError> {
-    let mut request = engine.get("/services");
-    if engine.api_version() >= (1, 41) {
-        request = request.query("status", "true");
-    }
-    request.json().await
+/// Asks for services, with counts of their tasks from engines that count them.
+pub(crate) fn services_request(engine: &Engine) -> ApiRequest<'_> {
+    let request = engine.get("/services");
+    if engine.api_version() >= (1, 41) { request.query("status", "true") } else { request }
 }
 
 /// Adds what has one of `names` and belongs to no stack.

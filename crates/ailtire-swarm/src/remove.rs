@@ -227,10 +227,11 @@ impl Removal<'_> {
         match removed {
             Ok(()) => self.tell(kind, stack, name),
             Err(error @ EngineError::Api { .. }) => {
-                let mut failure = format!("{kind} {name}: {error}");
-                for holder in self.holders(kind, id, name).await {
-                    failure = format!("{failure}; {holder}");
-                }
+                let holders = self.holders(kind, id, name).await.join("; ");
+                let failure = match holders.as_str() {
+                    "" => format!("{kind} {name}: {error}"),
+                    holders => format!("{kind} {name}: it is still in use: {holders}"),
+                };
                 self.removed.summary.failed += 1;
                 self.removed.failures.push(failure);
             }
@@ -250,7 +251,7 @@ impl Removal<'_> {
         let containers = containers.into_iter().filter(|(key, _)| !key.starts_with("lb-"));
         containers
             .map(|(_, Container { name: it })| {
-                format!("container `{it}` is on it: `docker network disconnect -f {name} {it}`")
+                format!("container `{it}` (`docker network disconnect -f {name} {it}`)")
             })
             .collect()
     }

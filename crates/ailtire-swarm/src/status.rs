@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use ailtire_docker::{Engine, EngineError};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::history::owner;
-use crate::spec::ServiceSpec;
-use crate::{Identity, label};
+use crate::converge::{Slot, Task};
+use crate::observe::{ObservedNode, ObservedService, services_request};
+use crate::spec::ServiceMode;
+use crate::{Desired, DesiredService, Identity, calls, label};
 
 /// What runs of one application in one environment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -46,6 +47,8 @@ pub enum ServiceCondition {
     Degraded,
     /// An update stopped half-way.
     Paused,
+    /// It was deployed, and is not there any more, or not yet.
+    Missing,
 }
 
 /// A service.
@@ -108,148 +111,37 @@ pub struct TaskStatus {
     pub image: String,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ReadService {
-    #[serde(rename = "ID")]
-    id: String,
-    updated_at: String,
-    spec: ServiceSpec,
-    #[serde(default)]
-    update_status: UpdateStatus,
-    #[serde(default)]
-    service_status: Option<Counts>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct UpdateStatus {
-    state: String,
-    message: String,
-}
-
-#[derive(Default, Deserialize)]
-struct Counts {
-    #[serde(rename = "DesiredTasks")]
-    desired: u64,
-    #[serde(rename = "CompletedTasks", default)]
-    completed: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ReadTask {
-    #[serde(rename = "ID")]
-    id: String,
-    #[serde(rename = "ServiceID")]
-    service_id: String,
-    #[serde(default)]
-    slot: u64,
-    #[serde(rename = "NodeID", default)]
-    node_id: String,
-    created_at: String,
-    desired_state: String,
-    status: ReadTaskStatus,
-    spec: TaskSpec,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ReadTaskStatus {
-    state: String,
-    timestamp: String,
-    #[serde(default)]
-    err: String,
-    container_status: Option<ContainerStatus>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ContainerStatus {
-    #[serde(rename = "ContainerID", default)]
-    container_id: String,
-    #[serde(default)]
-    exit_code: i64,
-}
-
-#[derive(Deserialize)]
-struct TaskSpec {
-    #[serde(rename = "ContainerSpec")]
-    container: Option<ContainerImage>,
-}
-
-#[derive(Deserialize)]
-struct ContainerImage {
-    #[serde(rename = "Image", default)]
-    image: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ReadNode {
-    #[serde(rename = "ID")]
-    id: String,
-    description: Description,
-    status: NodeState,
-}
-
-#[derive(Deserialize)]
-struct Description {
-    #[serde(rename = "Hostname", default)]
-    host_name: String,
-}
-
-#[derive(Deserialize)]
-struct NodeState {
-    #[serde(rename = "State", default)]
-    state: String,
-}
-
-struct Node {
-    host_name: String,
-    is_down: bool,
-}
-
 /// Reads what runs, in three requests.
 ///
 /// # Errors
 ///
 /// [`EngineError`] where the engine refuses, is no manager, or breaks off.
 pub async fn status(engine: &Engine, identity: &Identity) -> Result<Status, EngineError> {
-    let mut services = engine.get("/services").query("status", &true);
+    let services: Vec<ObservedService> =
+        calls::owned_by(identity, services_request(engine)).json().await?;
     let mut tasks = engine.get("/tasks");
-    for (name, value) in owner(identity) {
-        services = services.filter("label", format!("{name}={value}"));
-    }
-    let services: Vec<ReadService> = services.json().await?;
     for service in &services {
         tasks = tasks.filter("service", service.id.clone());
     }
-    let (tasks, nodes): (Vec<ReadTask>, Vec<ReadNode>) = if services.is_empty() {
+    let (tasks, nodes): (Vec<Task>, Vec<ObservedNode>) = if services.is_empty() {
         (Vec::new(), Vec::new())
     } else {
         tokio::try_join!(tasks.json(), engine.get("/nodes").json())?
     };
-    let nodes = nodes.into_iter().map(|node| {
-        // A manager that was just started does not know yet, and nothing moves then.
-        let is_down = node.status.state == "down";
-        (node.id, Node { host_name: node.description.host_name, is_down })
-    });
-    let nodes: HashMap<String, Node> = nodes.collect();
-    let mut by_service: HashMap<String, Vec<ReadTask>> = HashMap::new();
+    let nodes: HashMap<String, ObservedNode> =
+        nodes.into_iter().map(|node| (node.id.clone(), node)).collect();
+    let mut by_service: HashMap<String, Vec<Task>> = HashMap::new();
     for task in tasks {
         by_service.entry(task.service_id.clone()).or_default().push(task);
     }
     let mut stacks: BTreeMap<Vec<String>, StackStatus> = BTreeMap::new();
     for service in services {
-        let labels = &service.spec.labels;
-        let instance = labels.get(label::NAMESPACE).cloned().unwrap_or_default();
-        let path = labels.get(label::STACK_PATH).cloned().unwrap_or_else(|| instance.clone());
+        let path = service.stack_path().to_owned();
+        let instance = service.namespace().unwrap_or_default().to_owned();
         let tasks = by_service.remove(&service.id).unwrap_or_default();
         let parts = path.split('/').map(str::to_owned).collect();
         let stack = stacks.entry(parts).or_insert(StackStatus { path, instance, services: vec![] });
-        let instance = stack.instance.clone();
-        stack.services.push(describe(service, &instance, tasks, &nodes));
+        stack.services.push(describe(service, tasks, &nodes));
     }
     let mut stacks: Vec<_> = stacks.into_values().collect();
     for stack in &mut stacks {
@@ -258,53 +150,89 @@ pub async fn status(engine: &Engine, identity: &Identity) -> Result<Status, Engi
     Ok(Status { identity: identity.clone(), stacks })
 }
 
+impl Status {
+    /// Adds services of `deployed` that are not there, in stacks that are.
+    pub fn add_missing(&mut self, deployed: &Desired) {
+        for stack in &mut self.stacks {
+            let wanted = deployed.stacks.iter().filter(|it| it.namespace == stack.instance);
+            for service in wanted.flat_map(|it| &it.services) {
+                if stack.services.iter().all(|found| found.full_name != service.spec.name) {
+                    stack.services.push(missing(service));
+                }
+            }
+            stack.services.sort_by(|one, other| one.name.cmp(&other.name));
+        }
+    }
+}
+
+fn missing(service: &DesiredService) -> ServiceStatus {
+    let wanted = match &service.spec.mode {
+        Some(ServiceMode::Replicated { replicas }) => replicas.unwrap_or(1),
+        _ => 1,
+    };
+    ServiceStatus {
+        name: service.name.clone(),
+        id: String::new(),
+        full_name: service.spec.name.clone(),
+        condition: ServiceCondition::Missing,
+        wanted,
+        running: 0,
+        completed: 0,
+        image: service.image.clone(),
+        runs: service.spec.task_template.container_spec.image.clone(),
+        fingerprint: service.fingerprint.clone(),
+        tty: false,
+        updated_at: String::new(),
+        last_error: None,
+        tasks: Vec::new(),
+    }
+}
+
 fn describe(
-    service: ReadService,
-    instance: &str,
-    tasks: Vec<ReadTask>,
-    nodes: &HashMap<String, Node>,
+    service: ObservedService,
+    tasks: Vec<Task>,
+    nodes: &HashMap<String, ObservedNode>,
 ) -> ServiceStatus {
-    let ReadService { id, updated_at, spec, update_status, service_status } = service;
-    let short = spec.labels.get(label::SERVICE).cloned();
-    let name = short.unwrap_or_else(|| {
-        spec.name.strip_prefix(&format!("{instance}_")).unwrap_or(&spec.name).to_owned()
-    });
+    let name = service.short_name().to_owned();
+    let full_name = service.name().to_owned();
     // The swarm's own count takes in tasks of nodes that are down.
-    let runs = |task: &&ReadTask| {
+    let runs = |task: &&Task| {
         let is_wanted = matches!(&*task.desired_state, "running" | "complete");
-        let is_down = nodes.get(&task.node_id).is_some_and(|node| node.is_down);
+        let is_down = nodes.get(&task.node_id).is_some_and(ObservedNode::is_down);
         task.status.state == "running" && is_wanted && !is_down
     };
     let running = tasks.iter().filter(runs).count() as u64;
     let tasks: Vec<TaskStatus> =
-        newest(tasks).into_iter().map(|task| describe_task(task, &spec.name, nodes)).collect();
-    let counts = service_status.unwrap_or_default();
+        newest(tasks).into_iter().map(|task| describe_task(task, &full_name, nodes)).collect();
+    let counts = service.status.unwrap_or_default();
     let completed = tasks.iter().filter(|task| task.state == "complete").count() as u64;
-    let completed = counts.completed.max(completed);
-    let condition = condition((counts.desired, running), completed, &update_status.state);
+    let completed = counts.completed_tasks.max(completed);
+    let update = service.update.unwrap_or_default();
+    let condition = condition((counts.desired_tasks, running), completed, &update.state);
     let last_error = match condition {
-        ServiceCondition::Paused => Some(update_status.message),
+        ServiceCondition::Paused => Some(update.message),
         ServiceCondition::Degraded | ServiceCondition::Updating => {
             tasks.iter().rev().find_map(|task| task.error.clone())
         }
         _ => None,
     };
-    let runs = spec.task_template.container_spec.image.clone();
+    let container = service.spec.task_template.container_spec;
+    let labels = &service.spec.labels;
     ServiceStatus {
         name,
-        id,
+        full_name,
+        id: service.id,
         condition,
-        wanted: counts.desired,
+        wanted: counts.desired_tasks,
         running,
         completed,
-        image: spec.labels.get(label::IMAGE).cloned().unwrap_or_else(|| runs.clone()),
-        runs,
-        fingerprint: spec.labels.get(label::FINGERPRINT).cloned(),
-        tty: spec.task_template.container_spec.tty,
-        updated_at,
+        image: labels.get(label::IMAGE).unwrap_or(&container.image).clone(),
+        fingerprint: labels.get(label::FINGERPRINT).cloned(),
+        runs: container.image,
+        tty: container.tty,
+        updated_at: service.updated_at,
         last_error,
         tasks,
-        full_name: spec.name,
     }
 }
 
@@ -326,36 +254,33 @@ fn condition(counts: (u64, u64), completed: u64, update: &str) -> ServiceConditi
 
 /// The newest task of each slot or node, by slot and node; of those that are not to run any more
 /// only where nothing newer is there.
-fn newest(tasks: Vec<ReadTask>) -> Vec<ReadTask> {
-    let mut newest: BTreeMap<(u64, String), ReadTask> = BTreeMap::new();
+fn newest(tasks: Vec<Task>) -> Vec<Task> {
+    let mut newest: BTreeMap<Slot, Task> = BTreeMap::new();
     for task in tasks {
-        // Tasks with a slot move between nodes; others stay on theirs.
-        let place = if task.slot == 0 { task.node_id.clone() } else { String::new() };
-        let is_newer = |known: &ReadTask| task.created_at > known.created_at;
-        let key = (task.slot, place);
-        if newest.get(&key).is_none_or(is_newer) {
-            newest.insert(key, task);
+        let is_newer = |known: &Task| task.age_key() > known.age_key();
+        let place = task.place();
+        if newest.get(&place).is_none_or(is_newer) {
+            newest.insert(place, task);
         }
     }
     newest.into_values().collect()
 }
 
-fn describe_task(task: ReadTask, service: &str, nodes: &HashMap<String, Node>) -> TaskStatus {
+fn describe_task(task: Task, service: &str, nodes: &HashMap<String, ObservedNode>) -> TaskStatus {
     let node = nodes.get(&task.node_id);
-    let place = if task.slot == 0 { task.node_id.clone() } else { task.slot.to_string() };
-    let container = task.status.container_status;
-    let ended = matches!(&*task.status.state, "complete" | "failed" | "rejected" | "shutdown");
+    let image = task.spec["ContainerSpec"]["Image"].as_str().unwrap_or_default();
+    let container = task.status.container_status.as_ref();
     TaskStatus {
-        name: format!("{service}.{place}"),
+        name: task.name(service),
+        node: node.and_then(|node| node.host_name()).map(str::to_owned),
+        node_is_down: node.is_some_and(ObservedNode::is_down),
+        exit_code: task.exit_code().filter(|_| task.has_ended()),
+        container: container.map(|it| it.container_id.clone()).filter(|id| !id.is_empty()),
+        image: image.to_owned(),
         id: task.id,
-        node: node.map(|node| node.host_name.clone()),
-        node_is_down: node.is_some_and(|node| node.is_down),
-        state: task.status.state,
         desired_state: task.desired_state,
         since: task.status.timestamp,
         error: Some(task.status.err).filter(|error| !error.is_empty()),
-        exit_code: container.as_ref().filter(|_| ended).map(|container| container.exit_code),
-        container: container.map(|it| it.container_id).filter(|id| !id.is_empty()),
-        image: task.spec.container.map(|container| container.image).unwrap_or_default(),
+        state: task.status.state,
     }
 }

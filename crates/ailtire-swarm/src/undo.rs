@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde_json::Value;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::apply::RollbackReport;
 use crate::calls;
@@ -82,15 +83,19 @@ struct Restored {
 }
 
 /// Undoes everything, the last change first, and waits until services are what they were.
+///
+/// `cancel` ends all waiting, but no change that is still to be undone is left out for it.
 pub(crate) async fn undo(
     engine: &Engine,
     journal: &Journal,
     options: WaitOptions,
     sink: &dyn EventSink,
+    cancel: &CancellationToken,
 ) -> RollbackReport {
     let mut undoing = Undoing {
         engine,
         sink,
+        cancel,
         deadline: Instant::now() + options.timeout,
         ended: BTreeSet::new(),
         services: Vec::new(),
@@ -107,12 +112,17 @@ pub(crate) async fn undo(
     if let Err(error) = undoing.wait_for_ended().await {
         undoing.report.failures.push(format!("waiting for removed tasks: {error}"));
     }
+    if cancel.is_cancelled() {
+        let left = "cancelled: nobody waited until everything is as before".to_owned();
+        undoing.report.failures.push(left);
+    }
     undoing.report
 }
 
 struct Undoing<'a> {
     engine: &'a Engine,
     sink: &'a dyn EventSink,
+    cancel: &'a CancellationToken,
     deadline: Instant,
     /// Tasks of services that were removed, and not waited for yet.
     ended: BTreeSet<String>,
@@ -150,7 +160,7 @@ impl Undoing<'_> {
                     if kind == ObjectKind::Network {
                         self.wait_for_ended().await?;
                     }
-                    calls::remove_object(self.engine, kind, &id, self.deadline).await
+                    self.remove_object(kind, &id).await
                 };
                 removed.await.map_err(|error| (format!("{kind} {name}"), error))?;
                 self.tell("", kind, &name, ObjectAction::Removed);
@@ -165,7 +175,21 @@ impl Undoing<'_> {
     }
 
     async fn wait_for_ended(&self) -> Result<(), EngineError> {
-        calls::wait_for_end(self.engine, &self.ended, self.deadline).await.map(drop)
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Ok(()),
+            ended = calls::wait_for_end(self.engine, &self.ended, self.deadline) => ended.map(drop),
+        }
+    }
+
+    async fn remove_object(&self, kind: ObjectKind, id: &str) -> Result<(), EngineError> {
+        tokio::select! {
+            biased;
+            removed = calls::remove_object(self.engine, kind, id, self.deadline) => removed,
+            () = self.cancel.cancelled() => {
+                calls::remove_object(self.engine, kind, id, Instant::now()).await
+            }
+        }
     }
 
     /// Gives a service its earlier spec; returns the tasks that it had until then.
@@ -226,6 +250,7 @@ impl Undoing<'_> {
         tokio::select! {
             () = all => {}
             () = monitor.run() => {}
+            () = self.cancel.cancelled() => {}
         }
         self.report.restored = self.report.restored.saturating_sub(failures.len());
         self.report.failures.extend(failures);

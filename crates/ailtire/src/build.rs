@@ -14,6 +14,7 @@ use serde::Serialize;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
+use crate::cache::{Cache, CacheOptions};
 use crate::plan::{Action, Plan, PlanOptions, PlannedBase, PlannedImage, recorded_id};
 use crate::prepare::Prepared;
 use crate::schedule::{JobResult, Limits, schedule};
@@ -33,6 +34,12 @@ pub struct BuildOptions {
     pub no_cache: bool,
     /// Whether base images from elsewhere are fetched again first.
     pub pull: bool,
+    /// Whether the selected images are pushed once all is built. With `keep_going` those that are
+    /// up to date are pushed even where others failed; otherwise a registry never gets a part.
+    pub push: bool,
+    /// Whether a registry is asked for images that other machines built from the same inputs, and
+    /// told of those that this one builds.
+    pub cache: Option<CacheOptions>,
     /// Whether only to say what would be done.
     pub dry_run: bool,
 }
@@ -51,6 +58,8 @@ pub struct BuiltReference {
 pub struct Outcome {
     /// Every reference that is up to date.
     pub references: BTreeMap<String, BuiltReference>,
+    /// Every reference that a registry is known to have, and its digest there.
+    pub digests: BTreeMap<String, String>,
     /// The counts.
     pub summary: Summary,
     /// Whether the run was cancelled.
@@ -61,17 +70,24 @@ pub struct Outcome {
 
 /// An image that is up to date.
 #[derive(Debug, Clone)]
-struct Ready {
-    image_id: String,
-    fingerprint: Digest,
-    how: How,
+pub(crate) struct Ready {
+    pub(crate) image_id: String,
+    pub(crate) fingerprint: Digest,
+    pub(crate) how: How,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum How {
+pub(crate) enum How {
     Fresh,
     Tagged,
-    Built { bytes_sent: u64 },
+    /// A registry has it. `is_set`: under all of its references; `failed`: it is not, and should.
+    Cached {
+        is_set: bool,
+        failed: bool,
+    },
+    Built {
+        bytes_sent: u64,
+    },
 }
 
 impl Application {
@@ -91,6 +107,9 @@ impl Application {
         cancel: &CancellationToken,
     ) -> Result<Outcome, Error> {
         let begin = Instant::now();
+        if options.push || options.cache.is_some() {
+            self.require_registries(&options.plan)?;
+        }
         let prepared = tokio::select! {
             biased;
             () = cancel.cancelled() => None,
@@ -100,22 +119,55 @@ impl Application {
             None => Outcome { cancelled: true, ..Outcome::default() },
             Some(Prepared { plan, .. }) if options.dry_run => dry_run(plan),
             Some(Prepared { plan, records }) => {
-                let run = Run {
-                    application: self,
-                    plan,
-                    options,
-                    engine,
-                    sink,
-                    records,
-                    ready: plan.images.iter().map(|_| OnceLock::new()).collect(),
-                    pulled: Mutex::default(),
-                };
-                let results = run.all(cancel).await;
-                run.conclude(results, cancel.is_cancelled())
+                self.run_plan(options, engine, sink, cancel, plan, records).await?
             }
         };
         outcome.summary.duration = milliseconds(begin);
         sink.emit(EventKind::RunFinished { summary: outcome.summary });
+        Ok(outcome)
+    }
+
+    async fn run_plan(
+        &self,
+        options: &BuildOptions,
+        engine: &Engine,
+        sink: &dyn EventSink,
+        cancel: &CancellationToken,
+        plan: &Plan,
+        records: &Records,
+    ) -> Result<Outcome, Error> {
+        let forced = if options.no_cache { &options.plan.images } else { &options.plan.forced };
+        let look_up = async {
+            match options.cache {
+                Some(cache) => Cache::look_up(cache, plan, forced, engine, sink).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let cache = tokio::select! {
+            biased;
+            () = cancel.cancelled() => None,
+            cache = look_up => cache?,
+        };
+        let run = Run {
+            application: self,
+            plan,
+            options,
+            engine,
+            sink,
+            records,
+            cache: cache.as_ref(),
+            ready: plan.images.iter().map(|_| OnceLock::new()).collect(),
+            pulled: Mutex::default(),
+        };
+        let results = run.all(cancel).await;
+        let mut outcome = run.conclude(results, cancel.is_cancelled());
+        if run.may_push(&outcome) {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => outcome.cancelled = true,
+                pushed = run.push(&mut outcome) => pushed?,
+            }
+        }
         Ok(outcome)
     }
 }
@@ -137,14 +189,16 @@ fn fetch_key(base: &PlannedBase) -> FetchKey {
 }
 
 /// One run over a plan.
-struct Run<'run> {
+pub(crate) struct Run<'run> {
     application: &'run Application,
-    plan: &'run Plan,
-    options: &'run BuildOptions,
-    engine: &'run Engine,
-    sink: &'run dyn EventSink,
-    records: &'run Records,
-    ready: Vec<OnceLock<Ready>>,
+    pub(crate) plan: &'run Plan,
+    pub(crate) options: &'run BuildOptions,
+    pub(crate) engine: &'run Engine,
+    pub(crate) sink: &'run dyn EventSink,
+    pub(crate) records: &'run Records,
+    /// What registries have, where they are asked.
+    pub(crate) cache: Option<&'run Cache>,
+    pub(crate) ready: Vec<OnceLock<Ready>>,
     /// Ids of bases that this run fetched; each is fetched once, whoever asks first.
     pulled: Mutex<Fetched>,
 }
@@ -166,7 +220,7 @@ impl Run<'_> {
         let result = match (&image.action, &image.record) {
             (Action::Fresh, Some(record)) => self.keep(image, record),
             (Action::Tag(_), Some(record)) => self.tag(image, record).await,
-            _ => self.build_if_needed(image).await,
+            _ => self.build_if_needed(position, image).await,
         };
         match result {
             Ok(ready) => Ok(self.ready[position].get_or_init(|| ready).clone()),
@@ -201,7 +255,11 @@ impl Run<'_> {
         Ok(Ready { image_id: record.image_id.clone(), fingerprint, how: How::Tagged })
     }
 
-    async fn build_if_needed(&self, image: &PlannedImage) -> Result<Ready, BuildError> {
+    async fn build_if_needed(
+        &self,
+        position: usize,
+        image: &PlannedImage,
+    ) -> Result<Ready, BuildError> {
         if let Some(record) = &image.record
             && image.action.reasons().iter().all(DirtyReason::is_cascade)
             && self.base_ids(image) == record.bases
@@ -211,6 +269,11 @@ impl Run<'_> {
                 image_id: record.image_id.clone(),
             });
             return self.keep(image, record);
+        }
+        if let Some(hit) = self.hit(position)
+            && let Some(ready) = self.take_cached(position, image, hit).await?
+        {
+            return Ok(ready);
         }
         let Some(context) = &image.context else { unreachable!("plans keep what may be built") };
         self.fetch_bases(image).await;
@@ -255,7 +318,7 @@ impl Run<'_> {
     }
 
     /// The reasons of the plan, with what is known now of bases that were built meanwhile.
-    fn final_reasons(&self, image: &PlannedImage) -> Vec<DirtyReason> {
+    pub(crate) fn final_reasons(&self, image: &PlannedImage) -> Vec<DirtyReason> {
         let reasons = image.action.reasons().iter().filter_map(|reason| {
             let DirtyReason::BaseDirty { reference } = reason else { return Some(reason.clone()) };
             let old = recorded_id(image.record.as_ref()?, reference);
@@ -315,16 +378,17 @@ impl Run<'_> {
     }
 
     /// The id of a base as far as it is known by now.
-    fn base_id(&self, base: &PlannedBase) -> Option<String> {
+    pub(crate) fn base_id(&self, base: &PlannedBase) -> Option<String> {
         if let Some(position) = base.image {
             return self.ready[position].get().map(|ready| ready.image_id.clone());
         }
         let pulled = self.pulled.lock().unwrap_or_else(PoisonError::into_inner);
         let pulled = pulled.get(&fetch_key(base)).and_then(|cell| cell.get().cloned());
-        pulled.unwrap_or_else(|| base.image_id.clone())
+        let known = || base.image_id.clone().or_else(|| self.cache?.base_id(base));
+        pulled.unwrap_or_else(known)
     }
 
-    fn base_ids(&self, image: &PlannedImage) -> Vec<RecordedBase> {
+    pub(crate) fn base_ids(&self, image: &PlannedImage) -> Vec<RecordedBase> {
         let bases = image.bases.iter().map(|base| RecordedBase {
             reference: base.reference.clone(),
             image_id: self.base_id(base),
@@ -365,10 +429,17 @@ impl Run<'_> {
         self.sink.emit(EventKind::BuildFailed { image, failure });
     }
 
+    /// Whether what was built is to be pushed.
+    fn may_push(&self, outcome: &Outcome) -> bool {
+        let complete = outcome.summary.failed + outcome.summary.skipped == 0;
+        let usable = !outcome.cancelled && !outcome.engine_is_gone;
+        usable && (self.shares() || self.options.push && (complete || self.options.keep_going))
+    }
+
     /// Counts, and tells what became of the images that were not tried.
     fn conclude(&self, results: Vec<JobResult<Ready, BuildError>>, cancelled: bool) -> Outcome {
         let mut outcome = Outcome { cancelled, ..Outcome::default() };
-        for (planned, result) in self.plan.images.iter().zip(results) {
+        for (position, (planned, result)) in self.plan.images.iter().zip(results).enumerate() {
             let image = planned.reference.clone();
             let summary = &mut outcome.summary;
             match result {
@@ -376,12 +447,22 @@ impl Run<'_> {
                     match ready.how {
                         How::Fresh => summary.fresh += 1,
                         How::Tagged => summary.tagged += 1,
+                        How::Cached { failed, .. } => {
+                            summary.cached += 1;
+                            summary.push_failed += usize::from(failed);
+                        }
                         How::Built { bytes_sent } => {
                             summary.built += 1;
                             summary.bytes_sent += bytes_sent;
                         }
                     }
+                    let is_set = matches!(ready.how, How::Cached { is_set: true, .. });
+                    let found = self.hit(position).filter(|_| is_set);
                     for reference in &planned.settings.references {
+                        if let Some(hit) = found {
+                            let digest = hit.statement.digest.clone();
+                            outcome.digests.insert(reference.clone(), digest);
+                        }
                         let built = BuiltReference {
                             image_id: ready.image_id.clone(),
                             fingerprint: ready.fingerprint.to_string(),
@@ -443,7 +524,7 @@ impl EventSink for LogKeeper<'_> {
     }
 }
 
-fn unrecorded(image: &PlannedImage, error: &std::io::Error) -> BuildError {
+pub(crate) fn unrecorded(image: &PlannedImage, error: &std::io::Error) -> BuildError {
     BuildError::Failed(Box::new(BuildFailure {
         message: format!("`{}` was built but can't be recorded: {error}", image.reference),
         help: Some("it is built again next time; look at the permissions of `.ailtire/`".into()),
@@ -451,11 +532,11 @@ fn unrecorded(image: &PlannedImage, error: &std::io::Error) -> BuildError {
     }))
 }
 
-fn milliseconds(since: Instant) -> u64 {
+pub(crate) fn milliseconds(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-fn milliseconds_since_epoch() -> u64 {
+pub(crate) fn milliseconds_since_epoch() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }

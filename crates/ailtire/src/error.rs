@@ -24,6 +24,9 @@ pub enum Error {
     /// Base images from elsewhere could not be fetched.
     #[error("{} could not be fetched", bases(.0))]
     Bases(Vec<Diagnostic>),
+    /// A registry can't be used, and was required as a memory of what was built.
+    #[error(transparent)]
+    Cache(ailtire_registry::RegistryError),
     /// The engine can't be used.
     #[error(transparent)]
     Engine(#[from] EngineError),

@@ -2,11 +2,12 @@
 //!
 //! [`Application::open`] walks the source tree and evaluates the definitions.
 //! [`Application::plan`] says what has to be built and why, with no engine;
-//! [`Application::build`] brings an engine up to date. What happens on the way is told to an
+//! [`Application::build`] brings an engine up to date, [`Application::push`] a registry. What happens on the way is told to an
 //! [`EventSink`]. This library prints nothing and never exits.
 
 mod application;
 mod build;
+mod cache;
 mod check;
 mod clean;
 mod context;
@@ -16,6 +17,8 @@ mod findings;
 mod graph;
 mod plan;
 mod prepare;
+mod push;
+mod registries;
 mod schedule;
 mod selection;
 mod settings;
@@ -31,6 +34,7 @@ pub use ailtire_manifest::{did_you_mean, nearest};
 pub use ailtire_swarm::{self as swarm, HistoryError, OnFailure};
 pub use application::{Access, Application, OpenOptions};
 pub use build::{BuildOptions, BuiltReference, Outcome};
+pub use cache::CacheOptions;
 pub use check::check;
 pub use clean::CleanReport;
 pub use context::{ContextReport, ListedEntry};

@@ -81,10 +81,7 @@ impl Application {
         working_directory: &Path,
     ) -> Result<usize, Box<Diagnostic>> {
         let packages = &self.definitions.packages;
-        if let Some(package) = self.package_at(selector, working_directory) {
-            return Ok(package);
-        }
-        let error = match resolve_package(packages, selector) {
+        let error = match self.package_named(selector, working_directory) {
             Ok(package) => return Ok(package),
             Err(error) => error,
         };
@@ -136,27 +133,10 @@ impl Application {
     }
 
     /// The package that `name` means: by its directory, or by one of its names.
-    pub(crate) fn package_named(
-        &self,
-        name: &str,
-        working_directory: &Path,
-    ) -> Result<usize, LookupError> {
+    fn package_named(&self, name: &str, working_directory: &Path) -> Result<usize, LookupError> {
         match self.package_at(name, working_directory) {
             Some(package) => Ok(package),
             None => resolve_package(&self.definitions.packages, name),
-        }
-    }
-
-    /// The error for a name that means no package, or several.
-    pub(crate) fn unknown_package(&self, name: &str, error: &LookupError) -> Diagnostic {
-        match error {
-            LookupError::Ambiguous { candidates, .. } => self.ambiguous(candidates, error),
-            LookupError::Unknown { near, .. } => {
-                let listed = || "`ailtire-build graph` lists packages".to_owned();
-                let message = format!("there is no package `{name}`");
-                Diagnostic::error("unknown-package", message)
-                    .help(did_you_mean(near).unwrap_or_else(listed))
-            }
         }
     }
 

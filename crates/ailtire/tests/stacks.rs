@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ailtire::{Application, Diagnostic, OpenOptions, StackInstance, StackTree, check};
+use ailtire::{Application, Diagnostic, OpenOptions, StackInstance, StackTree, check, swarm};
 use ailtire_events::NullSink;
 use tempfile::TempDir;
 
@@ -117,6 +117,34 @@ fn stacks_run_in_one_another() {
     assert_eq!(images(shop), BTreeMap::from([("cart", "cart:latest"), ("web", "nginx")]));
     assert_eq!(images(cart), BTreeMap::from([("pay", "pay:latest")]));
     assert_eq!(lines(&tree.diagnostics), [""; 0]);
+}
+
+#[test]
+fn long_family_networks_are_named_as_they_are_made() {
+    let app = App::new();
+    let service = "orders-".repeat(7) + "x";
+    app.package("api", "", &format!("'{service}': {{ type: 'stack', image: 'Cart' }},"));
+    app.package("api/Cart", "", "pay: { type: 'stack', image: 'Pay' },");
+    app.package("api/Cart/Pay", "", "db: { image: 'redis' },");
+    let tree = app.tree();
+    let [_, cart, pay] = &tree.stacks[..] else { panic!("{tree:#?}") };
+    let application = app.open();
+    let (made, _) = swarm::convert(&swarm::StackToConvert {
+        identity: &application.identity(),
+        version: None,
+        namespace: &cart.instance,
+        path: &cart.path.join("/"),
+        index: 1,
+        parent: Some(0),
+        design: &cart.design,
+        images: &swarm::ResolvedImages::new(),
+    });
+    let names: Vec<&str> = made.networks.iter().map(|network| network.name.as_str()).collect();
+    assert!(names.contains(&cart.family_network.as_str()), "{names:?}");
+    let told = pay.context.parent.as_ref().map(|parent| &parent.family_network);
+    assert_eq!(told, Some(&cart.family_network));
+    let variable = &cart.design.services["pay"].environment["AILTIRE_PARENT_NETWORK"];
+    assert_eq!(variable.as_deref(), Some(cart.family_network.as_str()));
 }
 
 #[test]
@@ -265,6 +293,8 @@ fn a_compose_file_may_have_a_family_network_of_its_own() {
     assert_eq!(parent_network(&app.tree()).unwrap(), "Shop-default_children");
     let named = app.open().in_environment("named").stacks(None).unwrap();
     assert_eq!(parent_network(&named).unwrap(), "Shop_family");
+    let told = &named.stacks[0].design.services["cart"].environment["AILTIRE_PARENT_NETWORK"];
+    assert_eq!(told.as_deref(), Some("Shop_family"));
 }
 
 #[test]

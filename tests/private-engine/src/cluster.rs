@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use crate::error::{Error, Tried};
 use crate::folder::remove_folder;
 use crate::network::{self, Connection, Network};
-use crate::{Launch, PrivateEngine, Registry, debian, registry, swarm};
+use crate::{Launch, PrivateEngine, Registry, RequestLog, debian, registry, swarm};
 
 /// The last byte of the address of the switch, where the registry is.
 const SWITCH: u8 = 2;
@@ -37,6 +37,10 @@ struct Switch {
     network: Network,
     /// Its network namespace, as a file of `/proc`.
     namespace: PathBuf,
+    /// The registry's folder.
+    data: PathBuf,
+    /// What was asked of the registry; absent until that runs.
+    log: Option<RequestLog>,
 }
 
 impl Cluster {
@@ -98,6 +102,16 @@ impl Cluster {
         Registry::listen(&manager.client(), manager.address(), users)
     }
 
+    /// Where the registry keeps what it has.
+    pub fn registry_data(&self) -> PathBuf {
+        self.switch.data.join("data/docker/registry/v2")
+    }
+
+    /// What was asked of the registry.
+    pub fn registry_log(&self) -> Option<&RequestLog> {
+        self.switch.log.as_ref()
+    }
+
     /// Pushes an image of a node to the registry, and returns the reference under which every node
     /// can have it.
     ///
@@ -134,18 +148,19 @@ impl Switch {
         registry::prepare(&data, &format!("{address}:{REGISTRY_PORT}"), None)?;
         let mut command = Command::new("/bin/sh");
         command.args(["-c", include_str!("switch.sh"), "switch", &network.device]);
-        command.arg(format!("{}/24", network.machine())).arg(format!("{address}/24")).arg(data);
+        command.arg(format!("{}/24", network.machine())).arg(format!("{address}/24")).arg(&data);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Ctrl-C is for the owner; nodes end before their network.
         let process = command.process_group(0).spawn().tried(|| "running /bin/sh".into())?;
-        let mut switch = Self { process, network, namespace: PathBuf::new() };
+        let mut switch = Self { process, network, namespace: PathBuf::new(), data, log: None };
         let mut line = String::new();
         if let Some(output) = switch.process.stdout.take() {
             let read = BufReader::new(output).read_line(&mut line);
             read.tried(|| "reading the switch's process".into())?;
         }
         switch.namespace = format!("/proc/{}/ns/net", line.trim()).into();
-        registry::listening(switch.process.stderr.take().map(BufReader::new))?;
+        let log = switch.process.stderr.take().map(BufReader::new);
+        switch.log = Some(RequestLog::read(log)?);
         Ok(switch)
     }
 

@@ -212,9 +212,9 @@ impl Launch {
         command.arg("--pidfile").arg(exec_root.join("docker.pid"));
         if let Some(registry) = &connection.registry {
             command.arg("--insecure-registry").arg(registry);
-            // And all others in the network of the cluster.
-            command.arg("--insecure-registry").arg(format!("{}/24", connection.address));
         }
+        // And all others in its network, which is ours.
+        command.arg("--insecure-registry").arg(format!("{}/24", connection.address));
         // The machine's name servers are out of reach, and every unknown name would take as long as
         // it takes to give them up. Here nothing listens, which is known at once.
         command.arg("--dns").arg(connection.address.to_string());

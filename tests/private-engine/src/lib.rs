@@ -41,5 +41,5 @@ pub use error::Error;
 pub use http::{Client, Response};
 pub use images::{BaseImage, base_image};
 pub use network::machine_address;
-pub use registry::Registry;
+pub use registry::{Registry, RegistryRequest, RequestLog};
 pub use wait::wait_for;

@@ -13,7 +13,7 @@ const ARCHITECTURE: &str = "ARCHITECTURE.md";
 
 /// Which of our crates a crate may use. Data moves down the page once; no stage uses a later one,
 /// and planning reaches no engine because nothing above `ailtire-docker` knows it.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("ailtire-events", &[]),
     ("ailtire-tree", &["ailtire-events"]),
     ("ailtire-manifest", &["ailtire-events", "ailtire-tree"]),
@@ -24,6 +24,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ),
     ("ailtire-docker", &["ailtire-events", "ailtire-tree", "ailtire-manifest", "ailtire-context"]),
     ("ailtire-compose", &["ailtire-events", "ailtire-tree", "ailtire-manifest"]),
+    ("ailtire-registry", &[]),
     ("ailtire-swarm", &["ailtire-events", "ailtire-manifest", "ailtire-compose", "ailtire-docker"]),
     (
         "ailtire",
@@ -34,6 +35,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "ailtire-context",
             "ailtire-fingerprint",
             "ailtire-docker",
+            "ailtire-registry",
             "ailtire-compose",
             "ailtire-swarm",
         ],

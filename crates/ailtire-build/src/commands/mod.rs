@@ -15,6 +15,7 @@ pub(crate) mod logs;
 mod outcome;
 pub(crate) mod plan;
 pub(crate) mod plan_deploy;
+pub(crate) mod push;
 mod reasons;
 pub(crate) mod rollback;
 pub(crate) mod status;

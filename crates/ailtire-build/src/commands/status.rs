@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use ailtire::swarm::status::{ServiceCondition, ServiceStatus, StackStatus, Status, TaskStatus};
+use ailtire::swarm::{History, Identity};
 use ailtire::{Application, Engine};
 use clap::Args;
 use serde::Serialize;
@@ -63,15 +64,27 @@ pub(crate) async fn run(
     if arguments.watch {
         return watch(&application, &engine, arguments.format, printer).await;
     }
-    let status = ailtire::swarm::status::status(&engine, &application.identity()).await?;
+    let status = look(&engine, &application.identity()).await?;
     show(&status, arguments.format, printer)?;
     Ok(if is_well(&status) { exit::DONE } else { exit::FAILED })
+}
+
+/// What runs, and what was deployed and is not there.
+async fn look(engine: &Engine, identity: &Identity) -> Result<Status, Failure> {
+    let mut status = ailtire::swarm::status::status(engine, identity).await?;
+    if let Some(last) = History::read(engine, identity).await?.last() {
+        status.add_missing(&last.desired);
+    }
+    Ok(status)
 }
 
 fn is_well(status: &Status) -> bool {
     let mut services = status.stacks.iter().flat_map(|stack| &stack.services);
     services.all(|service| {
-        !matches!(service.condition, ServiceCondition::Degraded | ServiceCondition::Paused)
+        !matches!(
+            service.condition,
+            ServiceCondition::Degraded | ServiceCondition::Paused | ServiceCondition::Missing
+        )
     })
 }
 
@@ -93,7 +106,7 @@ async fn watch(
                 return Ok(exit::DONE);
             }
         }
-        let status = ailtire::swarm::status::status(engine, &identity).await?;
+        let status = look(engine, &identity).await?;
         if shown.as_ref() == Some(&status) {
             continue;
         }
@@ -193,5 +206,6 @@ fn looks(condition: ServiceCondition) -> (anstyle::Style, &'static str) {
         ServiceCondition::Updating => (NOTICE, "updating"),
         ServiceCondition::Degraded => (BAD, "degraded"),
         ServiceCondition::Paused => (BAD, "paused"),
+        ServiceCondition::Missing => (BAD, "missing"),
     }
 }

@@ -64,6 +64,15 @@ impl Bars {
             EventKind::RunFinished { .. } | EventKind::DeploymentFinished { .. } => {
                 self.remove_all();
             }
+            EventKind::Pushing { reference, .. } => self.start(reference, "Pushing"),
+            EventKind::PushProgress { reference, bytes, .. } => {
+                self.change(reference, |bar| bar.bytes = *bytes);
+            }
+            EventKind::ImagePushed { reference, .. } | EventKind::PushFailed { reference, .. } => {
+                if let Some(bar) = self.running.remove(reference) {
+                    bar.shown.finish_and_clear();
+                }
+            }
             _ => self.update_service(event),
         }
     }

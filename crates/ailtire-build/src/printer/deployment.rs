@@ -220,6 +220,7 @@ fn finished(summary: &DeploymentSummary) -> String {
         (summary.untouched, "untouched", false),
         (summary.failed, "failed", false),
         (summary.skipped, "skipped", false),
+        (summary.interrupted, "not waited for to the end", false),
     ];
     let mut parts: Vec<String> = counts
         .iter()
@@ -232,7 +233,8 @@ fn finished(summary: &DeploymentSummary) -> String {
     if summary.rolled_back {
         parts.push("everything as before".to_owned());
     }
-    let style = if summary.failed + summary.skipped == 0 { GOOD } else { BAD };
+    let style =
+        if summary.failed + summary.skipped + summary.interrupted == 0 { GOOD } else { BAD };
     let services = format!(
         "{}: {} in {}",
         count(summary.stacks, "stack"),

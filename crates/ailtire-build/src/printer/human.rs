@@ -9,6 +9,7 @@ use ailtire_events::{
 };
 
 use super::deployment::Deployments;
+use super::pushes;
 use super::style::{BAD, BUSY, GOOD, NOTICE, continued, status};
 use super::words::{bytes, count, milliseconds, plain_log, printable};
 use super::{Verbosity, diagnostics};
@@ -57,6 +58,9 @@ impl Human {
         match event {
             EventKind::BuildFailed { image, failure } => return self.failed(image, failure),
             EventKind::Diagnostic { diagnostic } => return self.diagnostic(diagnostic),
+            EventKind::PushFailed { reference, failure, .. } => {
+                return pushes::failed(reference, failure);
+            }
             _ if self.verbosity == Verbosity::Quiet => return String::new(),
             _ => {}
         }
@@ -74,6 +78,10 @@ impl Human {
             EventKind::ImageTagged { image, references } => {
                 status("Tagged", GOOD, &other_names(image, references))
             }
+            EventKind::ImageCached { image, loaded, .. } => {
+                let where_ = if *loaded { "fetched from the registry" } else { "in the registry" };
+                status("Cached", GOOD, &format!("{image} {where_}"))
+            }
             EventKind::Pulling { reference } => status("Pulling", BUSY, reference),
             EventKind::BuildStarted { image } if !self.bars => status("Building", BUSY, image),
             EventKind::BuildStep { image, step, state } => self.step(image, step, *state),
@@ -89,6 +97,12 @@ impl Human {
                 status("Skipped", NOTICE, &format!("{image} because the run stopped before it"))
             }
             EventKind::BuildCancelled { image } => status("Cancelled", NOTICE, image),
+            EventKind::Pushing { reference, .. } if !self.bars => {
+                status("Pushing", BUSY, reference)
+            }
+            EventKind::ImagePushed { reference, bytes_sent, skipped, .. } => {
+                pushes::pushed(reference, *bytes_sent, *skipped)
+            }
             EventKind::RunFinished { summary } => finished(summary),
             _ => String::new(),
         }
@@ -232,10 +246,13 @@ fn finished(summary: &Summary) -> String {
     let counts = [
         (summary.built, "built", true),
         (summary.tagged, "tagged", false),
+        (summary.cached, "cached", false),
         (summary.fresh, "fresh", true),
         (summary.failed, "failed", true),
         (summary.skipped, "skipped", false),
         (summary.cancelled, "cancelled", false),
+        (summary.pushed, "pushed", false),
+        (summary.push_failed, "not pushed", false),
     ];
     let counts: Vec<_> = counts
         .iter()
@@ -243,8 +260,13 @@ fn finished(summary: &Summary) -> String {
         .map(|(number, what, _)| format!("{number} {what}"))
         .collect();
     let (time, sent) = (milliseconds(summary.duration), bytes(summary.bytes_sent));
-    let style = if summary.failed + summary.skipped + summary.cancelled == 0 { GOOD } else { BAD };
-    status("Finished", style, &format!("{} in {time}, {sent} sent", counts.join(", ")))
+    let missed = summary.failed + summary.skipped + summary.cancelled + summary.push_failed;
+    let style = if missed == 0 { GOOD } else { BAD };
+    let mut text = format!("{} in {time}, {sent} sent", counts.join(", "));
+    if summary.bytes_pushed > 0 {
+        let _ = write!(text, ", {} pushed", bytes(summary.bytes_pushed));
+    }
+    status("Finished", style, &text)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod bars;
 mod deployment;
 mod diagnostics;
 mod human;
+mod pushes;
 mod reporter;
 pub(crate) mod style;
 pub(crate) mod words;

@@ -24,7 +24,7 @@ pub use outcome::{ApplyError, Outcome, RollbackReport, ServiceEnd, ServiceOutcom
 
 use crate::Desired;
 use crate::converge::{Monitor, WaitOptions};
-use crate::observe::{Observed, observe};
+use crate::observe::{Observed, ObservedService, observe};
 use crate::order::Graph;
 use crate::plan::{Changes, PlanOptions, plan};
 use crate::undo::{Journal, Step};
@@ -161,22 +161,25 @@ impl<'a> Run<'a> {
 
     async fn run(mut self) -> Outcome {
         self.add_port_order();
-        let ends = match self.objects().await {
-            Ok(()) => Some(self.services().await),
-            Err(error) => {
-                let mut outcome = Outcome::nothing_done(self.changes, error);
-                outcome.rollback = self.undo_after(&outcome).await;
-                return outcome;
+        let mut outcome = match self.objects().await {
+            Ok(()) => {
+                let ends = self.services().await;
+                Outcome::of(&self, ends)
             }
+            Err(error) => Outcome::nothing_done(self.changes, error),
         };
-        let mut outcome = Outcome::of(&self, ends.unwrap_or_default());
         if outcome.error.is_none() {
             self.cleanup(&mut outcome).await;
         } else {
             outcome.rollback = self.undo_after(&outcome).await;
         }
-        outcome.summary.rolled_back =
-            outcome.rollback.as_ref().is_some_and(|report| report.failures.is_empty());
+        if let Some(report) = &outcome.rollback {
+            outcome.summary.rolled_back = report.failures.is_empty();
+            if self.cancel.is_cancelled() {
+                outcome.error = Some(ApplyError::Cancelled);
+            }
+        }
+        outcome.left_changes = !self.journal.is_empty() && !outcome.summary.rolled_back;
         outcome
     }
 
@@ -196,8 +199,9 @@ impl<'a> Run<'a> {
             return None;
         }
         self.sink.emit(EventKind::RollbackStarted { because });
-        let report = crate::undo::undo(self.engine, &self.journal, self.options.wait, self.sink);
-        let report = report.await;
+        let wait = self.options.wait;
+        let undo = crate::undo::undo(self.engine, &self.journal, wait, self.sink, &self.cancel);
+        let report = undo.await;
         self.sink.emit(EventKind::RollbackFinished {
             restored: report.restored,
             failures: report.failures.clone(),
@@ -208,13 +212,19 @@ impl<'a> Run<'a> {
     /// A service that gets a port that another one gives away comes after it.
     fn add_port_order(&mut self) {
         let nodes = self.graph.nodes.clone();
+        let observed = self.observed.services.iter().map(|service| (service.name(), service));
+        let observed: BTreeMap<&str, _> = observed.collect();
+        let holders = nodes.iter().enumerate().filter_map(|(node, other)| {
+            Some((node, *observed.get(other.service.spec.name.as_str())?))
+        });
+        let holders: Vec<(usize, &ObservedService)> = holders.collect();
         for (later, node) in nodes.iter().enumerate() {
             let ports: Vec<_> =
                 node.service.spec.endpoint_spec.iter().flat_map(|spec| &spec.ports).collect();
-            for (earlier, other) in nodes.iter().enumerate().filter(|(it, _)| *it != later) {
-                let Some(holder) = self.observed.service(&other.service.spec.name) else {
-                    continue;
-                };
+            if ports.is_empty() {
+                continue;
+            }
+            for &(earlier, holder) in holders.iter().filter(|(it, _)| *it != later) {
                 let held = holder.spec.endpoint_spec.iter().flat_map(|spec| &spec.ports);
                 let mut held =
                     held.filter(|held| ports.iter().any(|port| crate::plan::collides(held, port)));

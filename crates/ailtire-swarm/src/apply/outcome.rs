@@ -20,6 +20,8 @@ pub struct Outcome {
     pub error: Option<ApplyError>,
     /// What came of going back, where that was tried.
     pub rollback: Option<RollbackReport>,
+    /// Whether something was changed that did not go back.
+    pub left_changes: bool,
 }
 
 /// What became of a service.
@@ -153,7 +155,7 @@ impl Outcome {
             skipped: services.len(),
             ..DeploymentSummary::default()
         };
-        Self { summary, services, error: Some(error), rollback: None }
+        Self { summary, services, error: Some(error), rollback: None, left_changes: false }
     }
 
     /// From how the futures of services ended.
@@ -186,8 +188,12 @@ impl Outcome {
                     summary.skipped += 1;
                     ServiceEnd::Skipped { because: because.map(name) }
                 }
-                NodeEnd::Interrupted { last } => ServiceEnd::Interrupted { last },
+                NodeEnd::Interrupted { last } => {
+                    summary.interrupted += 1;
+                    ServiceEnd::Interrupted { last }
+                }
                 NodeEnd::Engine(error) => {
+                    summary.interrupted += 1;
                     engine_error.get_or_insert(error);
                     ServiceEnd::Interrupted { last: None }
                 }

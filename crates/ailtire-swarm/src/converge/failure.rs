@@ -5,29 +5,16 @@ use std::time::Duration;
 use ailtire_docker::Engine;
 use ailtire_events::{ServiceFailure, ServiceState};
 use futures_util::StreamExt;
-use serde::Deserialize;
 
 use super::judge::{Failure, has_terminal};
 use super::{Seen, Wait, WaitError};
 use crate::converge::Task;
+use crate::observe::ObservedNode;
 
 /// Lines of a failed task that are shown.
 const LINES: usize = 20;
 /// How long a node may take to give them.
 const LOG_PATIENCE: Duration = Duration::from_secs(5);
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Node {
-    description: Option<Description>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Description {
-    #[serde(default)]
-    hostname: String,
-}
 
 impl Wait<'_> {
     /// The failure with all that can be found out about it.
@@ -127,6 +114,7 @@ async fn node_name(engine: &Engine, task: &Task) -> Option<String> {
     if task.node_id.is_empty() {
         return None;
     }
-    let node: Node = engine.get(format!("/nodes/{}", task.node_id)).json().await.ok()?;
-    node.description.map(|it| it.hostname).filter(|name| !name.is_empty())
+    let request = engine.get(format!("/nodes/{}", task.node_id));
+    let node: ObservedNode = request.json().await.ok()?;
+    node.host_name().map(str::to_owned)
 }

@@ -93,7 +93,7 @@ pub(crate) fn judge(service: &ObservedService, tasks: &[Task], memory: &mut Memo
     let message = message(&newest);
     let waiting = View { state, counts, message, has_failed, verdict: Verdict::Waiting };
     let failed = |failure| View { verdict: Verdict::Failed(failure), ..waiting.clone() };
-    if let Some(failure) = update_failure(service, &current, memory) {
+    if let Some(failure) = update_failure(service, tasks, &current, memory) {
         return failed(failure);
     }
     // What ended well for those who wait for it to end does not have to end well again.
@@ -302,6 +302,7 @@ pub(crate) fn reason(task: &Task) -> String {
 /// Whether the swarm itself gave up an update, or went back.
 fn update_failure(
     service: &ObservedService,
+    tasks: &[Task],
     current: &[&Task],
     memory: &Memory,
 ) -> Option<Failure> {
@@ -316,16 +317,15 @@ fn update_failure(
         matches!(task.status.state.as_str(), "failed" | "rejected")
             && !memory.before.contains(&task.id)
     };
-    let named = |task: &&&Task| update.message.contains(&task.id);
-    let task = current
-        .iter()
-        .find(named)
-        .or_else(|| current.iter().filter(is_failed).max_by_key(|task| task.age_key()));
+    // Where the swarm went back, the task that failed is not one of the spec of now.
+    let named = tasks.iter().find(|task| update.message.contains(&task.id));
+    let failed = || current.iter().filter(is_failed).max_by_key(|task| task.age_key());
+    let task = named.or_else(|| failed().copied());
     let message = match task {
         Some(task) => format!("{}, and {what}", reason(task)),
         None => format!("{what}: {}", update.message),
     };
-    Some(Failure { message, task: task.map(|task| Box::new((*task).clone())) })
+    Some(Failure { message, task: task.map(|task| Box::new(task.clone())) })
 }
 
 /// Whether the output of a task's container has no frames.

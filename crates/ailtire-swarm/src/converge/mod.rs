@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use judge::{Failure, Memory, Verdict, View, judge};
 pub(crate) use monitor::Monitor;
 use monitor::Snapshot;
+pub(crate) use task::Slot;
 pub use task::{ContainerStatus, Task, TaskStatus};
 
 /// How long a service with one task a node may have none before it counts as one that no node may

@@ -17,7 +17,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::task::Task;
 use crate::calls::retain_reported;
-use crate::observe::ObservedService;
+use crate::observe::{ObservedService, services_request};
 
 /// The shortest time between two looks.
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -150,10 +150,7 @@ impl Monitor {
     }
 
     async fn look(&self, number: u64, ids: &BTreeSet<String>) -> Result<Snapshot, EngineError> {
-        let mut services = self.engine.get("/services");
-        if self.engine.api_version() >= (1, 41) {
-            services = services.query("status", "true");
-        }
+        let services = services_request(&self.engine);
         let services = ids.iter().fold(services, |request, id| request.filter("id", id));
         let services: Vec<ObservedService> = services.json().await?;
         let tasks = self.engine.get("/tasks");

@@ -137,3 +137,19 @@ fn a_job_counts_the_tasks_of_its_newest_run() {
     assert_eq!(look(&service, &[run(6)]).verdict, Verdict::Waiting);
     assert_eq!(look(&service, &[run(7)]).verdict, Verdict::Done);
 }
+
+/// After the swarm went back, the task that failed is not one of the spec that it went back to.
+#[test]
+fn the_task_for_which_the_swarm_went_back_is_found() {
+    let status = json!({"UpdateStatus": {
+        "State": "rollback_completed", "Message": "update rolled back due to failure of task b"}});
+    let mut failed = task("b", 2, "failed", "shutdown");
+    failed.spec = json!({"ContainerSpec": {"Image": "newer"}});
+    failed.status.err = "task: non-zero exit (7)".to_owned();
+    let tasks = [task("a", 1, "running", "running"), failed];
+    let Verdict::Failed(failure) = look(&service(&status), &tasks).verdict else {
+        panic!("it is a failure");
+    };
+    assert_eq!(failure.message, "the swarm went back to its earlier spec: non-zero exit (7)");
+    assert_eq!(failure.task.map(|task| task.id.clone()).as_deref(), Some("b"));
+}

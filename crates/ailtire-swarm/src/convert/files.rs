@@ -6,14 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use ailtire_compose::{FileObject, FileReference, Service};
+use ailtire_compose::{FILE_NAME_LIMIT, FileObject, FileReference, HASH_DIGITS, Service, shorten};
 use ailtire_events::{Diagnostic, ObjectKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{StackToConvert, undefined};
 use crate::External;
-use crate::names::with_hash;
 use crate::spec::{
     ConfigReference, ConfigSpec, Driver, FileTarget, RuntimeTarget, SecretReference, SecretSpec,
 };
@@ -95,6 +94,13 @@ struct Kind<'a> {
     object: ObjectKind,
     limit: usize,
     hasher: &'a dyn Fn() -> blake3::Hasher,
+}
+
+/// The name of something that is named by its content: `name` and `hash`.
+fn with_hash(name: &str, hash: &blake3::Hash) -> String {
+    let hash = hash.to_hex();
+    let digits = hash.get(..HASH_DIGITS).unwrap_or_default();
+    format!("{}_{digits}", shorten(name, FILE_NAME_LIMIT - HASH_DIGITS - 1))
 }
 
 fn files<T>(

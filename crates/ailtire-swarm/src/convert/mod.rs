@@ -102,15 +102,8 @@ impl StackToConvert<'_> {
     /// [`StackToConvert::labels`], and what this program finds its things by.
     fn own_labels(&self, labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let mut labels = self.labels(labels);
-        let Self { identity, path, .. } = self;
-        labels.extend(
-            [
-                (label::APPLICATION, identity.application.as_str()),
-                (label::ENVIRONMENT, &identity.environment),
-                (label::STACK_PATH, path),
-            ]
-            .map(|(name, value)| (name.to_owned(), value.to_owned())),
-        );
+        labels.extend(self.identity.labels());
+        labels.insert(label::STACK_PATH.to_owned(), self.path.to_owned());
         labels
     }
 }

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ailtire_compose::{Attachment, Network, Service};
+use ailtire_compose::{Attachment, Network, Service, network_name};
 use ailtire_events::Diagnostic;
 
 use super::{StackToConvert, undefined};
-use crate::names::{NETWORK_NAME_LIMIT, shorten};
 use crate::spec::{Ipam, IpamPool, NetworkAttachment, NetworkSpec, is_built_in};
 use crate::{External, label};
 
@@ -134,14 +133,6 @@ pub(super) fn attachments(
 }
 
 /// The name in the engine of the network that services know as `key`.
-///
-/// Names that the design gives are shortened too: the format makes them of whole paths. An external
-/// network is meant by the same name under which another stack makes it.
 fn engine_name(stack: &StackToConvert<'_>, key: &str) -> String {
-    let name = match stack.design.networks.get(key) {
-        Some(Network { name: Some(name), .. }) => name.clone(),
-        Some(Network { external: true, .. }) => key.to_owned(),
-        _ => stack.scope(key),
-    };
-    shorten(&name, NETWORK_NAME_LIMIT)
+    network_name(stack.namespace, key, stack.design.networks.get(key))
 }

@@ -2,13 +2,12 @@
 
 use ailtire_compose::{
     Deploy, DiscreteResource, Logging, Placement, Port, Resource, Resources, RestartPolicy,
-    Service, UpdateConfig,
+    SERVICE_NAME_LIMIT, Service, UpdateConfig, shorten,
 };
 use ailtire_events::Diagnostic;
 
 use super::amounts::{bytes, nano_cpus, nanoseconds};
 use super::{Names, StackToConvert, container, fingerprint, networks};
-use crate::names::{SERVICE_NAME_LIMIT, shorten};
 use crate::{label, spec};
 
 pub(super) fn convert(

@@ -225,7 +225,7 @@ fn state_digest(desired: &Desired, observed: &Observed, options: &PlanOptions) -
         let namespace = labels.get(label::NAMESPACE);
         names.contains(name)
             || namespace.is_some_and(|namespace| namespaces.contains(namespace.as_str()))
-            || Owner::of(labels, &desired.identity) == Owner::Ours
+            || desired.identity.owns(labels)
     };
     let mut found = Vec::new();
     for service in &observed.services {
@@ -267,15 +267,11 @@ impl Owner {
     pub(crate) fn of(labels: &BTreeMap<String, String>, identity: &Identity) -> Self {
         match (labels.get(label::APPLICATION), labels.get(label::ENVIRONMENT)) {
             (None, None) => Self::Unknown,
-            (application, environment) => {
-                let application = application.cloned().unwrap_or_default();
-                let environment = environment.cloned().unwrap_or_default();
-                if application == identity.application && environment == identity.environment {
-                    Self::Ours
-                } else {
-                    Self::Other(application, environment)
-                }
-            }
+            _ if identity.owns(labels) => Self::Ours,
+            (application, environment) => Self::Other(
+                application.cloned().unwrap_or_default(),
+                environment.cloned().unwrap_or_default(),
+            ),
         }
     }
 }

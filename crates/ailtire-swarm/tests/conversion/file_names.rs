@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use ailtire_compose::{FileObject, StackDesign};
+use ailtire_compose::{FILE_NAME_LIMIT, FileObject, StackDesign};
 use ailtire_swarm::spec::SecretSpec;
-use ailtire_swarm::{DesiredStack, FILE_NAME_LIMIT, ResolvedImages};
+use ailtire_swarm::{DesiredStack, ResolvedImages};
 use proptest::prelude::*;
 
 use crate::convert_in;

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ailtire_compose::{Condition, Network, Service, StackDesign};
+use ailtire_compose::{Condition, Network, SERVICE_NAME_LIMIT, Service, StackDesign};
 use ailtire_events::ObjectKind;
 use ailtire_swarm::spec::ServiceSpec;
-use ailtire_swarm::{Prerequisite, SERVICE_NAME_LIMIT, label};
+use ailtire_swarm::{Prerequisite, label};
 use proptest::prelude::*;
 
 use crate::designs::{self, Variables, dependency, map, service};

@@ -9,7 +9,7 @@ mod support;
 
 use std::path::PathBuf;
 
-use ailtire_swarm::shorten;
+use ailtire_compose::shorten;
 use snapbox::assert_data_eq;
 use support::{Deployment, Swarm, clients, major_version};
 

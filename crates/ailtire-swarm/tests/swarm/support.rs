@@ -92,14 +92,9 @@ impl Lab {
     }
 
     pub(crate) fn labels(&self) -> BTreeMap<String, String> {
-        let identity = &self.desired.identity;
-        [
-            (label::NAMESPACE, self.namespace()),
-            (label::APPLICATION, &identity.application),
-            (label::ENVIRONMENT, &identity.environment),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into()
+        let mut labels = BTreeMap::from(self.desired.identity.labels());
+        labels.insert(label::NAMESPACE.to_owned(), self.namespace().to_owned());
+        labels
     }
 
     /// Adds a service that runs a shell command.

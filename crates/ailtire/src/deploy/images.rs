@@ -104,10 +104,10 @@ impl Lookup<'_> {
         let refuse = |why: String| {
             let (name, _) = split_tag(reference);
             let help = if name.contains(['.', ':']) {
-                format!("push it: `docker push {reference}`")
+                "push it: `ailtire-build push` with the same `--repo`".to_owned()
             } else {
                 "name a registry that all nodes reach with `--repo REPOSITORY`, and push the images \
-                 there (`docker push`)"
+                 there (`ailtire-build push`)"
                     .to_owned()
             };
             let message =

@@ -81,13 +81,7 @@ impl Deployment {
 impl Application {
     /// Whose deployments are spoken of: this instance of the application, in its environment.
     pub fn identity(&self) -> Identity {
-        let definitions = &self.definitions;
-        let (application, environment) = (&definitions.instance, &definitions.environment);
-        Identity {
-            application: application.clone(),
-            environment: environment.clone(),
-            root: format!("{application}-{environment}"),
-        }
+        Identity::new(&self.definitions.instance, &self.definitions.environment)
     }
 
     /// The stacks of `packages`, or of the whole application where none is named. `recursive` takes
@@ -127,10 +121,10 @@ impl Application {
         let mut selected = BTreeSet::new();
         let mut errors = Vec::new();
         for name in packages {
-            let package = match self.package_named(name, working_directory) {
+            let package = match self.select_package(name, working_directory) {
                 Ok(package) => package,
                 Err(error) => {
-                    errors.push(self.unknown_package(name, &error));
+                    errors.push(*error);
                     continue;
                 }
             };

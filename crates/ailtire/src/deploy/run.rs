@@ -418,7 +418,7 @@ impl Difference {
         let Some(begun) = begun else { return Ok(outcome) };
         match &outcome.error {
             None => drop(history.finish(engine, begun).await?),
-            Some(_) if has_left_nothing(&outcome) => begun.withdraw(engine).await?,
+            Some(_) if !outcome.left_changes => begun.withdraw(engine).await?,
             Some(_) => {}
         }
         Ok(outcome)
@@ -446,14 +446,6 @@ fn entry_of(
         desired: whole(desired, history),
         changes: all,
         unfinished: true,
-    }
-}
-
-/// Whether a deployment that was not done left everything as it was.
-fn has_left_nothing(outcome: &Outcome) -> bool {
-    match &outcome.error {
-        Some(ApplyError::OutOfDate | ApplyError::Refused(_)) => true,
-        _ => outcome.summary.rolled_back,
     }
 }
 
@@ -529,6 +521,7 @@ fn cancelled() -> Outcome {
         services: Vec::new(),
         error: Some(ApplyError::Cancelled),
         rollback: None,
+        left_changes: false,
     }
 }
 
@@ -569,11 +562,8 @@ async fn locked<T>(
 
 /// The images that services of the deployment run, by the reference in their design.
 fn running_images(observed: &Observed, identity: &Identity) -> BTreeMap<String, String> {
-    let is_own = |labels: &BTreeMap<String, String>| {
-        labels.get(label::APPLICATION) == Some(&identity.application)
-            && labels.get(label::ENVIRONMENT) == Some(&identity.environment)
-    };
-    let services = observed.services.iter().filter(|service| is_own(&service.spec.labels));
+    let services = observed.services.iter();
+    let services = services.filter(|service| identity.owns(&service.spec.labels));
     services
         .filter_map(|service| {
             let reference = service.spec.labels.get(label::IMAGE)?.clone();

@@ -282,7 +282,7 @@ impl<'application> Growth<'application> {
             package,
             parent: pending.place.as_ref().map(|(parent, _)| *parent),
             service: pending.place.as_ref().map(|(_, service)| service.clone()),
-            family_network: family_network(&design, &context),
+            family_network: context.family_network_in(&design),
             context,
             design,
             stack_services: BTreeMap::new(),
@@ -299,8 +299,7 @@ impl<'application> Growth<'application> {
             path.push(service.clone());
             return (format!("{}_{service}-1", parent.instance), path);
         }
-        let definitions = &self.application.definitions;
-        let root = format!("{}-{}", definitions.instance, definitions.environment);
+        let root = self.application.identity().root;
         self.findings.extend(invalid_root(&root));
         let is_top = self.packages()[pending.package].parent.is_none();
         let own = deployment.name.replace('/', "-");
@@ -365,19 +364,6 @@ impl<'application> Growth<'application> {
         fill_excerpts(&self.application.tree, &mut diagnostics);
         StackTree { stacks: self.stacks, diagnostics }
     }
-}
-
-/// The family network as the design has it: a compose file may define it itself.
-fn family_network(design: &StackDesign, context: &StackContext) -> String {
-    let own = ["children", "family"].into_iter().find_map(|key| {
-        let network = design.networks.get(key)?;
-        Some(match &network.name {
-            Some(name) => name.clone(),
-            None if network.external => key.to_owned(),
-            None => format!("{}_{key}", context.instance),
-        })
-    });
-    own.unwrap_or_else(|| context.family_network())
 }
 
 fn unreferenced(package: &Package, deployment: &Deployment) -> Diagnostic {

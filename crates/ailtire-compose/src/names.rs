@@ -1,5 +1,7 @@
 //! Names in the engine, within its limits.
 
+use crate::Network;
+
 /// How long a service's name may be, in bytes.
 pub const SERVICE_NAME_LIMIT: usize = 63;
 
@@ -10,7 +12,7 @@ pub const NETWORK_NAME_LIMIT: usize = 63;
 pub const FILE_NAME_LIMIT: usize = 64;
 
 /// Hexadecimal digits of a hash in a name: 48 bits.
-pub(crate) const HASH_DIGITS: usize = 12;
+pub const HASH_DIGITS: usize = 12;
 
 /// `name`, or, where it is longer than `limit` bytes, its beginning and a hash of the whole of it.
 ///
@@ -18,7 +20,7 @@ pub(crate) const HASH_DIGITS: usize = 12;
 /// results. Where the limit leaves no room for a beginning, only the hash is left.
 ///
 /// ```
-/// use ailtire_swarm::{SERVICE_NAME_LIMIT, shorten};
+/// use ailtire_compose::{SERVICE_NAME_LIMIT, shorten};
 ///
 /// assert_eq!(shorten("myapp-dev_web", SERVICE_NAME_LIMIT), "myapp-dev_web");
 /// let long = shorten(&"orders_".repeat(20), SERVICE_NAME_LIMIT);
@@ -42,11 +44,17 @@ pub fn shorten(name: &str, limit: usize) -> String {
     format!("{beginning}{separator}{}", hash.get(..digits).unwrap_or_default())
 }
 
-/// The name of something that is named by its content: `name` and `hash`.
-pub(crate) fn with_hash(name: &str, hash: &blake3::Hash) -> String {
-    let hash = hash.to_hex();
-    let digits = hash.get(..HASH_DIGITS).unwrap_or_default();
-    format!("{}_{digits}", shorten(name, FILE_NAME_LIMIT - HASH_DIGITS - 1))
+/// The name in the engine of the network that the design of the stack `instance` knows as `key`;
+/// `network` is how the design defines it, if it does.
+///
+/// Names that a design gives are shortened too: the format makes them of whole paths. An external
+/// network is meant by the same name under which another stack makes it.
+pub fn network_name(instance: &str, key: &str, network: Option<&Network>) -> String {
+    match network {
+        Some(Network { name: Some(name), .. }) => shorten(name, NETWORK_NAME_LIMIT),
+        Some(Network { external: true, .. }) => shorten(key, NETWORK_NAME_LIMIT),
+        _ => shorten(&format!("{instance}_{key}"), NETWORK_NAME_LIMIT),
+    }
 }
 
 #[cfg(test)]
