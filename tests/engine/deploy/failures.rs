@@ -59,7 +59,7 @@ fn three_stacks_go_back_when_the_last_service_fails() {
 [..]
 [..]
 ------
-error[service-failed]: `app-default/last` does not run: non-zero exit (3), and the swarm paused its update
+error[service-failed]: `app-default/last` does not run: [..]non-zero exit (3)[..]
  |
  = note: task app-default_last.1, on the node [..], exit code 3
  = help: `docker service ps --no-trunc app-default_last` and its logs tell more
