@@ -179,13 +179,12 @@ impl History {
     pub fn before_last(&self) -> Option<&Entry> {
         // Also where that one can't be read.
         let newest = *self.configs.keys().next_back()?;
-        match self.find(newest) {
-            Some(Entry { unfinished: true, what: Deed::Rollback { to }, .. }) => self.find(*to),
-            _ => {
-                let mut earlier = self.entries.iter().rev().filter(|it| it.number < newest);
-                earlier.find(|entry| !entry.unfinished)
-            }
+        if let Some(Entry { unfinished: true, what: Deed::Rollback { to }, .. }) = self.find(newest)
+        {
+            return self.find(*to);
         }
+        let mut earlier = self.entries.iter().rev().filter(|entry| entry.number < newest);
+        earlier.find(|entry| !entry.unfinished)
     }
 
     /// Names of the configs and secrets that going back to one of the last `count` entries takes.
