@@ -237,8 +237,13 @@ fn a_removal_says_what_is_on_its_networks() {
     assert!(run.stderr.contains("waiting for the network"), "{run}");
     removed.unwrap().accepted("the removal of a container").unwrap();
     done(&application, &["undeploy"]);
-    let networks = client().get_json("/networks").unwrap();
-    assert!(networks.as_array().unwrap().iter().all(|it| it["Name"] != network.as_str()));
+    // A node knows a network for a while longer than the swarm does.
+    wait_for(LIMIT, "the end of the network", || {
+        let networks = client().get_json("/networks").unwrap();
+        let mut networks = networks.as_array().unwrap().iter();
+        networks.all(|it| it["Name"] != network.as_str()).then_some(())
+    })
+    .unwrap();
 }
 
 #[test]
