@@ -60,8 +60,7 @@ impl Findings {
         code: &'static str,
         message: impl Into<String>,
     ) -> Finding<'_> {
-        let location = self.location(position);
-        self.add(Diagnostic::error(code, message).at(location))
+        self.add_at(position, Diagnostic::error(code, message))
     }
 
     /// A warning at `position`.
@@ -71,8 +70,7 @@ impl Findings {
         code: &'static str,
         message: impl Into<String>,
     ) -> Finding<'_> {
-        let location = self.location(position);
-        self.add(Diagnostic::warning(code, message).at(location))
+        self.add_at(position, Diagnostic::warning(code, message))
     }
 
     /// A note at `position`.
@@ -82,8 +80,12 @@ impl Findings {
         code: &'static str,
         message: impl Into<String>,
     ) -> Finding<'_> {
+        self.add_at(position, Diagnostic::note(code, message))
+    }
+
+    fn add_at(&mut self, position: Position, diagnostic: Diagnostic) -> Finding<'_> {
         let location = self.location(position);
-        self.add(Diagnostic::note(code, message).at(location))
+        self.add(diagnostic.at(location))
     }
 
     /// A finding with a place of its own (in another file, or none).

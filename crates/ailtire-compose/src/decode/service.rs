@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use ailtire_events::Location;
 use ailtire_manifest::reference::{self, Reference};
 
 use super::fields::{Field, Fields};
@@ -17,7 +16,7 @@ const NAME_LIMIT: usize = 63;
 /// The service `name`.
 pub(super) fn decode(name: &str, field: Field<'_>) -> Service {
     let location = field.decoder.location(field.key_position());
-    let mut service = blank(location);
+    let mut service = Service::new("", location);
     check_name(name, &field);
     let known: Vec<&str> = keys::SERVICE
         .iter()
@@ -48,47 +47,6 @@ pub(super) fn decode(name: &str, field: Field<'_>) -> Service {
     service.deploy = deploy::decode(&fields);
     restart(&fields, &mut service.deploy);
     service
-}
-
-fn blank(location: Location) -> Service {
-    Service {
-        image: String::new(),
-        command: None,
-        entrypoint: None,
-        environment: BTreeMap::new(),
-        working_dir: None,
-        user: None,
-        hostname: None,
-        domainname: None,
-        labels: BTreeMap::new(),
-        init: None,
-        tty: false,
-        stdin_open: false,
-        read_only: false,
-        stop_signal: None,
-        stop_grace_period: None,
-        isolation: None,
-        cap_add: Vec::new(),
-        cap_drop: Vec::new(),
-        sysctls: BTreeMap::new(),
-        ulimits: BTreeMap::new(),
-        dns: Vec::new(),
-        dns_search: Vec::new(),
-        extra_hosts: Vec::new(),
-        healthcheck: None,
-        logging: None,
-        credential_spec: None,
-        depends_on: BTreeMap::new(),
-        networks: BTreeMap::new(),
-        ports: Vec::new(),
-        volumes: Vec::new(),
-        configs: Vec::new(),
-        secrets: Vec::new(),
-        deploy: Deploy::default(),
-        is_stack: false,
-        image_location: location.clone(),
-        location,
-    }
 }
 
 /// Swarm takes as a service's name what can be a part of a domain name, and underscores.

@@ -60,44 +60,7 @@ pub(crate) fn labels(entries: &[(&'static str, &str)]) -> BTreeMap<String, Strin
 
 /// A service with nothing but an image.
 pub(crate) fn service(image: &str) -> Service {
-    Service {
-        image: image.to_owned(),
-        command: None,
-        entrypoint: None,
-        environment: BTreeMap::new(),
-        working_dir: None,
-        user: None,
-        hostname: None,
-        domainname: None,
-        labels: BTreeMap::new(),
-        init: None,
-        tty: false,
-        stdin_open: false,
-        read_only: false,
-        stop_signal: None,
-        stop_grace_period: None,
-        isolation: None,
-        cap_add: Vec::new(),
-        cap_drop: Vec::new(),
-        sysctls: BTreeMap::new(),
-        ulimits: BTreeMap::new(),
-        dns: Vec::new(),
-        dns_search: Vec::new(),
-        extra_hosts: Vec::new(),
-        healthcheck: None,
-        logging: None,
-        credential_spec: None,
-        depends_on: BTreeMap::new(),
-        networks: BTreeMap::new(),
-        ports: Vec::new(),
-        volumes: Vec::new(),
-        configs: Vec::new(),
-        secrets: Vec::new(),
-        deploy: Deploy::default(),
-        is_stack: false,
-        location: Location::file("docker-compose.yaml"),
-        image_location: Location::file("docker-compose.yaml"),
-    }
+    Service::new(image, Location::file("docker-compose.yaml"))
 }
 
 pub(crate) fn dependency(condition: Condition) -> Dependency {
