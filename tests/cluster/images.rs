@@ -6,9 +6,6 @@ use serde_json::json;
 
 use crate::support::{Lab, STACK};
 
-/// No credentials, as the engine wants them.
-pub(crate) const NOBODY: &str = "e30=";
-
 pub(crate) fn what_nodes_can_not_get_is_refused(lab: &mut Lab) {
     for run in [lab.run(&["deploy"]), lab.run(&["plan", "--deploy"])] {
         run.expect(2).says(&["`shop-web", "3 nodes", "--repo", "ailtire-build push"]);
@@ -22,7 +19,7 @@ pub(crate) fn what_nodes_can_not_get_is_refused(lab: &mut Lab) {
 
 pub(crate) fn every_node_runs_the_image_of_the_registry(lab: &mut Lab) {
     let (client, reference) = (lab.client(), lab.reference());
-    client.push(&reference, NOBODY).unwrap();
+    lab.pushed();
     lab.deployed(&[]);
     let distribution = client.get_json(&format!("/distribution/{reference}/json")).unwrap();
     let digest = distribution["Descriptor"]["digest"].as_str().unwrap();
@@ -45,7 +42,7 @@ pub(crate) fn an_older_image_in_the_registry_is_refused(lab: &mut Lab) {
     lab.put("deploy/web/page", "second\n");
     lab.deploy(&[]).expect(2).says(&["another image", "ailtire-build push"]);
     assert_eq!(lab.fingerprint(), before);
-    lab.client().push(&lab.reference(), NOBODY).unwrap();
+    lab.pushed();
     // The next step deploys it.
     let images: BTreeSet<String> = ["web", "agent"].map(|service| lab.image_of(service)).into();
     assert_eq!(images.len(), 1, "{STACK}");

@@ -3,13 +3,15 @@
 use private_engine::{BaseImage, Registry};
 use serde_json::json;
 
-use crate::images::NOBODY;
 use crate::support::{Lab, STACK, service};
 
 /// `tester:swordfish-pass`, for `htpasswd`, for Docker's configuration and for the engine.
 const USERS: &str = "tester:$2b$05$pFs4yt3cc4NeSFJvl/wd.empVt4k8AirGhYV4iKdRd18kjwdghNGy\n";
 const BASIC: &str = "dGVzdGVyOnN3b3JkZmlzaC1wYXNz";
 const REGISTRY_AUTH: &str = "eyJ1c2VybmFtZSI6InRlc3RlciIsInBhc3N3b3JkIjoic3dvcmRmaXNoLXBhc3MifQ==";
+
+/// No credentials, as the engine wants them.
+const NOBODY: &str = "e30=";
 
 /// Puts an image into a registry that only that has.
 fn publish(lab: &Lab, registry: &Registry, name: &str, credentials: &str) -> String {

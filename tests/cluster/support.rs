@@ -142,6 +142,11 @@ impl Lab {
         self.deploy(arguments).expect(0)
     }
 
+    /// Pushes what is built to the registry.
+    pub(crate) fn pushed(&self) {
+        self.run(&["push", "--repo", &self.repository]).expect(0);
+    }
+
     /// What runs, as `status` has it, and its exit code.
     pub(crate) fn status(&self) -> (Value, Option<i32>) {
         let run = self.run(&["status", "--format", "json"]);

@@ -147,13 +147,13 @@ fn a_signal_leaves_what_was_done_and_the_next_run_goes_on() {
         let all = run.stdout.lines().count();
         assert_eq!(all, run.events.len(), "every line is an event: {run}");
     }
-    assert_eq!(history(&application), [(3, false), (1, true)]);
+    assert_eq!(history(&application), [(2, false), (1, true)]);
     application.put("deploy/compose.yaml", &healthy());
     let run = done(&application, &["deploy", "--message-format", "json"]);
     let summary = &run.events("deployment-finished")[0]["summary"];
     assert_eq!(summary["untouched"], 1, "{run}");
     assert_eq!(summary["updated"], 1, "{run}");
-    assert_eq!(history(&application), [(4, true), (1, true)]);
+    assert_eq!(history(&application), [(3, true), (1, true)]);
     let run = done(&application, &["rollback"]);
     assert_eq!(values(&application), ["1"], "{run}");
 }
@@ -216,7 +216,15 @@ fn a_removal_says_what_is_on_its_networks() {
     );
     done(&application, &["deploy"]);
     let network = format!("{}-default_shared", application.name);
-    let container = client().run(&network, "ailtire-test/busybox:1", &["sleep", "1000"]).unwrap();
+    let container = json!({
+        "Image": "ailtire-test/busybox:1", "Cmd": ["sleep", "1000"],
+        "HostConfig": { "NetworkMode": network },
+    });
+    let made = client().post_json("/containers/create", &container).unwrap();
+    let made = made.accepted("a container").unwrap().json("a container").unwrap();
+    let container = made["Id"].as_str().unwrap().to_owned();
+    let start = format!("/containers/{container}/start");
+    client().post_json(&start, &Value::Null).unwrap().accepted("its start").unwrap();
     let inspect = client().get_json(&format!("/containers/{container}/json")).unwrap();
     let name = inspect["Name"].as_str().unwrap().trim_start_matches('/').to_owned();
     let run = application.run(&["undeploy", "--timeout", "7s"]);
@@ -229,8 +237,13 @@ fn a_removal_says_what_is_on_its_networks() {
     assert!(run.stderr.contains("waiting for the network"), "{run}");
     removed.unwrap().accepted("the removal of a container").unwrap();
     done(&application, &["undeploy"]);
-    let networks = client().get_json("/networks").unwrap();
-    assert!(networks.as_array().unwrap().iter().all(|it| it["Name"] != network.as_str()));
+    // A node knows a network for a while longer than the swarm does.
+    wait_for(LIMIT, "the end of the network", || {
+        let networks = client().get_json("/networks").unwrap();
+        let mut networks = networks.as_array().unwrap().iter();
+        networks.all(|it| it["Name"] != network.as_str()).then_some(())
+    })
+    .unwrap();
 }
 
 #[test]

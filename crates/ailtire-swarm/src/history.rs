@@ -61,7 +61,7 @@ pub struct Entry {
     pub desired: Desired,
     /// Why services were changed, by full name; new ones have no reason.
     pub changes: BTreeMap<String, Vec<FieldChange>>,
-    /// Whether it did not come to its end, or has not yet. Only the newest entry can be so.
+    /// Whether it did not come to its end, or has not yet. It goes when a later one does.
     #[serde(skip)]
     pub unfinished: bool,
 }
@@ -108,7 +108,8 @@ pub struct History {
     damaged: BTreeMap<u64, String>,
 }
 
-/// An entry that was written, and is not finished yet.
+/// An entry that was written, and is not finished yet: for [`History::finish`],
+/// [`History::leave`] or [`Begun::withdraw`].
 #[derive(Debug, Clone)]
 #[must_use = "it stays unfinished otherwise"]
 pub struct Begun {
@@ -178,10 +179,12 @@ impl History {
     pub fn before_last(&self) -> Option<&Entry> {
         // Also where that one can't be read.
         let newest = *self.configs.keys().next_back()?;
-        match self.find(newest) {
-            Some(Entry { unfinished: true, what: Deed::Rollback { to }, .. }) => self.find(*to),
-            _ => self.entries.iter().rev().find(|entry| entry.number < newest),
+        if let Some(Entry { unfinished: true, what: Deed::Rollback { to }, .. }) = self.find(newest)
+        {
+            return self.find(*to);
         }
+        let mut earlier = self.entries.iter().rev().filter(|entry| entry.number < newest);
+        earlier.find(|entry| !entry.unfinished)
     }
 
     /// Names of the configs and secrets that going back to one of the last `count` entries takes.
@@ -196,7 +199,7 @@ impl History {
             .collect()
     }
 
-    /// Writes `entry` after all others, as one that is not finished, in place of one that never was.
+    /// Writes `entry` after all others, as one that is not finished.
     ///
     /// # Errors
     ///
@@ -226,7 +229,6 @@ impl History {
             let created: Created = engine.post("/configs/create").body(&spec).json().await?;
             begun.ids.push(created.id);
         }
-        self.drop_entries(engine, |number| self.unfinished.contains(&number)).await?;
         Ok(begun)
     }
 
@@ -248,6 +250,16 @@ impl History {
         let finished = self.configs.keys().rev().filter(|it| !self.unfinished.contains(it));
         let kept: BTreeSet<u64> = finished.take(KEPT - 1).copied().collect();
         self.drop_entries(engine, |number| !kept.contains(&number)).await?;
+        Ok(begun.number)
+    }
+
+    /// Leaves an entry as one that was not finished, in place of others that never were.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] where the engine refuses or breaks off.
+    pub async fn leave(&self, engine: &Engine, begun: Begun) -> Result<u64, EngineError> {
+        self.drop_entries(engine, |number| self.unfinished.contains(&number)).await?;
         Ok(begun.number)
     }
 

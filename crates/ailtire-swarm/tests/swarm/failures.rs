@@ -1,21 +1,23 @@
 //! Services that do not become what they are to be.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ailtire_swarm::ServiceEnd;
 use ailtire_swarm::spec::{Mount, Placement};
 
 use crate::support::{Lab, failure_of, health, stop};
 
+/// What a failure says that is only known because the time is over.
+const TIME_OUT: &str = "is not what it is to be after";
+
 #[tokio::test]
 async fn a_command_that_fails_is_told_with_its_code_and_its_last_lines() {
     let mut lab = Lab::new("failing").await;
     stop(&mut lab);
     lab.add("web", "echo begins; echo can not go on >&2; exit 3");
-    let begin = Instant::now();
     let outcome = lab.deploy().await;
-    assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
     let failure = failure_of(&outcome, "web");
+    assert!(!failure.message.contains(TIME_OUT), "it waited for the end: {failure:?}");
     assert_eq!(failure.exit_code, Some(3), "{failure:?}");
     assert!(failure.message.contains("non-zero exit (3)"), "{failure:?}");
     assert_eq!(failure.task, Some(format!("{}_web.1", lab.namespace())));
@@ -39,9 +41,9 @@ async fn a_one_shot_service_that_failed_before_fails_again_at_once() {
     let once = lab.add("migrate", "exit 1");
     once.spec.task_template.restart_policy.as_mut().unwrap().condition = "none".to_owned();
     assert_eq!(failure_of(&lab.deploy().await, "migrate").exit_code, Some(1));
-    let begin = Instant::now();
-    assert_eq!(failure_of(&lab.deploy().await, "migrate").exit_code, Some(1));
-    assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
+    let failure = failure_of(&lab.deploy().await, "migrate");
+    assert_eq!(failure.exit_code, Some(1));
+    assert!(!failure.message.contains(TIME_OUT), "it waited for the end: {failure:?}");
     lab.end().await;
 }
 

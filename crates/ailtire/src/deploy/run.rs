@@ -418,8 +418,9 @@ impl Difference {
         let Some(begun) = begun else { return Ok(outcome) };
         match &outcome.error {
             None => drop(history.finish(engine, begun).await?),
-            Some(_) if !outcome.left_changes => begun.withdraw(engine).await?,
-            Some(_) => {}
+            // What went wrong is to be told, and not that the history can't be written for it.
+            Some(_) if outcome.left_changes => drop(history.leave(engine, begun).await),
+            Some(_) => drop(begun.withdraw(engine).await),
         }
         Ok(outcome)
     }
@@ -551,12 +552,12 @@ async fn locked<T>(
     let result = work(&either).await;
     watching.abort();
     let was_lost = lock.lost().is_cancelled();
-    let released = lock.release().await;
+    // One that can't be given back ends by itself, and is no reason to forget what was done.
+    let _ = lock.release().await;
     let outcome = result?;
     if was_lost {
         return Err(Error::LockLost);
     }
-    released?;
     Ok(Some(outcome))
 }
 
