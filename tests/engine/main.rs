@@ -2,7 +2,6 @@
 //! `AILTIRE_TEST_DOCKER_HOST` (`cargo xtask test` starts it and stops it).
 
 #![allow(clippy::disallowed_methods, reason = "files of a test need not be written atomically")]
-#![allow(clippy::needless_raw_string_hashes, reason = "snapbox writes them so")]
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod cache;
