@@ -3,6 +3,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "files of a test need not be written atomically")]
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::needless_raw_string_hashes, reason = "snapbox writes them so")]
 
 mod cache;
 mod context;
