@@ -142,14 +142,14 @@ fn a_job_counts_the_tasks_of_its_newest_run() {
 #[test]
 fn the_task_for_which_the_swarm_went_back_is_found() {
     let status = json!({"UpdateStatus": {
-        "State": "rollback_completed", "Message": "update rolled back due to failure of task b"}});
-    let mut failed = task("b", 2, "failed", "shutdown");
+        "State": "rollback_completed", "Message": "update rolled back due to failure of task t7x2"}});
+    let mut failed = task("t7x2", 2, "failed", "shutdown");
     failed.spec = json!({"ContainerSpec": {"Image": "newer"}});
     failed.status.err = "task: non-zero exit (7)".to_owned();
-    let tasks = [task("a", 1, "running", "running"), failed];
+    let tasks = [task("t7x1", 1, "running", "running"), failed];
     let Verdict::Failed(failure) = look(&service(&status), &tasks).verdict else {
         panic!("it is a failure");
     };
-    assert_eq!(failure.message, "the swarm went back to its earlier spec: non-zero exit (7)");
-    assert_eq!(failure.task.map(|task| task.id.clone()).as_deref(), Some("b"));
+    assert_eq!(failure.message, "non-zero exit (7), and the swarm went back to its earlier spec");
+    assert_eq!(failure.task.map(|task| task.id.clone()).as_deref(), Some("t7x2"));
 }
