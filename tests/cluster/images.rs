@@ -1,16 +1,15 @@
 //! Images of the application on several nodes.
 
-use std::collections::BTreeSet;
-
 use serde_json::json;
 
-use crate::support::{Lab, STACK};
+use crate::support::Lab;
 
 pub(crate) fn what_nodes_can_not_get_is_refused(lab: &mut Lab) {
     for run in [lab.run(&["deploy"]), lab.run(&["plan", "--deploy"])] {
         run.expect(2).says(&["`shop-web", "3 nodes", "--repo", "ailtire-build push"]);
     }
-    lab.deploy(&[]).expect(2).says(&["the registry does not have it", "ailtire-build push"]);
+    let run = lab.deploy(&[]).expect(2);
+    run.says(&["the registry does not have it", "`ailtire-build push` with the same `--repo`"]);
     for part in ["/services", "/configs", "/secrets"] {
         assert_eq!(lab.client().get_json(part).unwrap(), json!([]), "{part}");
     }
@@ -42,8 +41,6 @@ pub(crate) fn an_older_image_in_the_registry_is_refused(lab: &mut Lab) {
     lab.put("deploy/web/page", "second\n");
     lab.deploy(&[]).expect(2).says(&["another image", "ailtire-build push"]);
     assert_eq!(lab.fingerprint(), before);
+    // A later step deploys it.
     lab.pushed();
-    // The next step deploys it.
-    let images: BTreeSet<String> = ["web", "agent"].map(|service| lab.image_of(service)).into();
-    assert_eq!(images.len(), 1, "{STACK}");
 }

@@ -25,7 +25,7 @@ pub(crate) fn status_and_logs_name_nodes_and_tasks(lab: &mut Lab) {
 
 pub(crate) fn a_drained_node_is_not_waited_for(lab: &mut Lab) {
     lab.set_availability("node-3", "drain");
-    // The new image from the step before.
+    // The new image that an earlier step pushed.
     lab.deployed(&["--timeout", "30s"]);
     let nodes = lab.nodes_of("web");
     assert!(nodes.len() == 3 && !nodes.contains(&"node-3".to_owned()), "{nodes:?}");
