@@ -8,7 +8,8 @@ pub(crate) fn what_nodes_can_not_get_is_refused(lab: &mut Lab) {
     for run in [lab.run(&["deploy"]), lab.run(&["plan", "--deploy"])] {
         run.expect(2).says(&["`shop-web", "3 nodes", "--repo", "ailtire-build push"]);
     }
-    lab.deploy(&[]).expect(2).says(&["the registry does not have it", "ailtire-build push"]);
+    let run = lab.deploy(&[]).expect(2);
+    run.says(&["the registry does not have it", "`ailtire-build push` with the same `--repo`"]);
     for part in ["/services", "/configs", "/secrets"] {
         assert_eq!(lab.client().get_json(part).unwrap(), json!([]), "{part}");
     }
