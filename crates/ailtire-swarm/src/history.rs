@@ -49,7 +49,7 @@ const UNFINISHED: &str = "org.ailtire.history.unfinished";
 /// One deployment that was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Counts up from 1; given by [`History::add`].
+    /// Counts up from 1; given by [`History::begin`].
     pub number: u64,
     /// Milliseconds since the Unix epoch.
     pub at: u64,
