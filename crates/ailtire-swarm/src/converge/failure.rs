@@ -78,6 +78,10 @@ fn help(message: &str, service: &str) -> String {
         "push the image to a registry that every node reaches (`--repo`); where the registry asks \
          for credentials, `--with-registry-auth` sends yours to the nodes"
             .to_owned()
+    } else if has("port already in use") {
+        "publish another port, or remove what has this one: `docker service ls` shows ports, and a \
+         program of the node itself may have it"
+            .to_owned()
     } else if has("no suitable node") || has("have no node") {
         "compare `deploy.placement` and `deploy.resources.reservations` with what `docker node ls` \
          shows"
@@ -117,4 +121,16 @@ async fn node_name(engine: &Engine, task: &Task) -> Option<String> {
     let request = engine.get(format!("/nodes/{}", task.node_id));
     let node: ObservedNode = request.json().await.ok()?;
     node.host_name().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::help;
+
+    #[test]
+    fn a_taken_port_is_no_matter_of_placement() {
+        let said = help("no suitable node (host-mode port already in use on 1 node)", "web");
+        assert!(said.contains("another port"), "{said}");
+        assert!(help("no suitable node (3 nodes)", "web").contains("placement"));
+    }
 }
