@@ -41,7 +41,7 @@ async fn a_failure_keeps_only_those_from_going_on_that_need_it() {
     let end =
         |name: &str| outcome.services.iter().find(|it| it.service == name).unwrap().end.clone();
     assert!(matches!(end("db"), ServiceEnd::Failed(_)));
-    let because = Some(format!("{}_db", lab.namespace()));
+    let because = Some(format!("{}/db", lab.namespace()));
     assert_eq!(end("web"), ServiceEnd::Skipped { because });
     assert!(matches!(end("other"), ServiceEnd::Converged { .. }));
     assert!(lab.raw("web").await.is_none());
