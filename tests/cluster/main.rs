@@ -21,12 +21,13 @@ type Step = fn(&mut Lab);
 #[test]
 fn an_application_lives_on_three_nodes() {
     let mut lab = Lab::start();
-    let steps: [(&str, Step); 12] = [
+    let steps: [(&str, Step); 13] = [
         ("an image that nodes can't get", images::what_nodes_can_not_get_is_refused),
         ("deployed everywhere", images::every_node_runs_the_image_of_the_registry),
         ("deployed again", images::deploying_again_changes_nothing),
         ("one instance removed", nodes::removal_leaves_nothing_on_any_node),
         ("looked at", nodes::status_and_logs_name_nodes_and_tasks),
+        ("a worker", nodes::a_worker_is_no_place_to_deploy),
         ("an older image", images::an_older_image_in_the_registry_is_refused),
         ("a drained node", nodes::a_drained_node_is_not_waited_for),
         ("no suitable node", nodes::services_without_a_node_are_told_apart),

@@ -116,3 +116,11 @@ fn change(lab: &mut Lab, names: &[&str], generation: &str) {
     }
     lab.deployed(&["--timeout", "30s"]);
 }
+
+pub(crate) fn a_worker_is_no_place_to_deploy(lab: &mut Lab) {
+    let worker = lab.cluster().node(1).unwrap().host().to_owned();
+    for command in ["deploy", "status", "undeploy"] {
+        let run = lab.run(&[command, "--host", &worker]).expect(3);
+        run.says(&["not a manager", "docker node promote"]);
+    }
+}
