@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use private_engine::{BaseImage, PrivateEngine, base_image};
 
 use crate::tidy::workspace::Workspace;
-use crate::{Outcome, files, process, table, terminal, tidy};
+use crate::{Outcome, files, manager, process, table, terminal, tidy};
 
 /// Tells the tests that need an engine where theirs is.
 const TEST_HOST: &str = "AILTIRE_TEST_DOCKER_HOST";
@@ -23,7 +23,8 @@ struct Step {
     run: fn(&Workspace) -> Outcome,
 }
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
+    Step { verb: "Building", what: "the manager that stack images hold", run: build_manager },
     Step { verb: "Formatting", what: "rustfmt finds nothing to change", run: check_format },
     Step { verb: "Tidying", what: "sizes, words, links, dependencies", run: check_tidiness },
     Step { verb: "Linting", what: "clippy has no warning", run: check_lints },
@@ -61,6 +62,10 @@ fn perform(step: &'static Step, workspace: &Workspace) -> Done {
     let begin = Instant::now();
     let failure = (step.run)(workspace).err().map(|error| error.to_string());
     Done { step, failure, time: begin.elapsed() }
+}
+
+fn build_manager(_: &Workspace) -> Outcome {
+    manager::build().map(drop)
 }
 
 fn check_format(_: &Workspace) -> Outcome {

@@ -5,6 +5,7 @@ mod checks;
 mod demo;
 mod engine;
 mod files;
+mod manager;
 mod pass;
 mod process;
 mod table;
@@ -32,6 +33,8 @@ enum Chore {
     Demo,
     /// Run every check: format, clippy, tidy, docs, unit tests, and tests that need an engine.
     Test,
+    /// Build the program inside stack images, which `ailtire-build` carries from then on.
+    Manager,
     /// Check what the compiler does not: sizes, words, links, and who depends on whom.
     Tidy,
     /// Measure against the bare minimum, `git`, `b3sum` and `docker build`.
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
         Chore::Demo => demo::run(),
         Chore::Test => checks::run(),
+        Chore::Manager => manager::build().map(drop),
         Chore::Tidy => tidy::run(),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Engine { action } => engine::run(&action),

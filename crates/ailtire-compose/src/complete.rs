@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ailtire_events::Diagnostic;
-use ailtire_manifest::reference::canonical;
+use ailtire_terms::reference::canonical;
 
 use crate::document::Position;
 use crate::findings::Findings;

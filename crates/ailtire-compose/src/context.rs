@@ -23,11 +23,26 @@ pub struct StackContext {
     pub command_line: BTreeMap<String, String>,
     /// The process environment, for interpolation.
     pub process: BTreeMap<String, String>,
-    /// Images of stacks, as [`ailtire_manifest::reference::canonical`] has them: a service with one
+    /// Images of stacks, as [`ailtire_terms::reference::canonical`] has them: a service with one
     /// of them runs that stack, even if it does not say so.
     pub stack_images: BTreeSet<String>,
     /// Whether an invalid image reference is replaced by the suggested one (`--fix-tags`).
     pub fix_tags: bool,
+    /// What the design is read for.
+    pub purpose: Purpose,
+}
+
+/// What a design is read for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// To deploy it without a manager: its entry service publishes the stack's ports.
+    #[default]
+    Deployment,
+    /// To be run by its manager, which is the gateway and publishes the ports itself.
+    Management,
+    /// To go into a stack image, which is the same wherever the stack runs: as for
+    /// [`Purpose::Management`], and the format's own variables but `AILTIRE_ENV` stay variables.
+    Image,
 }
 
 /// The stack that holds another one.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use ailtire_manifest::{did_you_mean, nearest};
+use ailtire_terms::{did_you_mean, nearest};
 
 use crate::document::{Node, Position, Style, Value};
 use crate::findings::Findings;

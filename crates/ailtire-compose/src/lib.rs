@@ -48,6 +48,7 @@
 //! [env]: https://docs.docker.com/compose/how-tos/environment-variables/variable-interpolation/#env-file-syntax
 //! [stacks]: https://docs.docker.com/reference/cli/docker/stack/deploy/
 
+mod bundle;
 mod complete;
 mod context;
 mod decode;
@@ -68,14 +69,15 @@ mod variables;
 mod written;
 mod yaml;
 
-pub use context::{ParentStack, StackContext};
+pub use bundle::*;
+pub use context::{ParentStack, Purpose, StackContext};
 pub use model::*;
 pub use names::{
     FILE_NAME_LIMIT, HASH_DIGITS, NETWORK_NAME_LIMIT, SERVICE_NAME_LIMIT, network_name, shorten,
 };
 
 use ailtire_events::Diagnostic;
-pub use ailtire_manifest::DesignSource;
+pub use ailtire_terms::DesignSource;
 use ailtire_tree::Tree;
 
 /// What a design came to.

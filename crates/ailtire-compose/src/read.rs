@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ailtire_events::{Diagnostic, Location};
-use ailtire_manifest::DesignSource;
+use ailtire_terms::DesignSource;
 use ailtire_tree::{Resolved, Tree, join, parent};
 
 use crate::document::{Node, Position};

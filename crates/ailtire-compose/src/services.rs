@@ -6,7 +6,7 @@
 
 mod policies;
 
-use ailtire_manifest::{Node as Exported, Value as ExportedValue, did_you_mean, nearest};
+use ailtire_terms::{Node as Exported, Value as ExportedValue, did_you_mean, nearest};
 
 use crate::document::{Entry, Node, Position, Value};
 use crate::findings::Findings;

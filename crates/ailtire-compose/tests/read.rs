@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ailtire_compose::{ParentStack, Read, StackContext, StackDesign, read, to_yaml};
-use ailtire_manifest::{DesignSource, EvaluationCache, LoadOptions, load};
+use ailtire_manifest::{EvaluationCache, LoadOptions, load};
+use ailtire_terms::DesignSource;
 use ailtire_tree::{StatIndex, Tree};
 
 fn context(parent: bool) -> StackContext {

@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use ailtire_context::BuildContext;
 
-use crate::SecretValueSource;
+use ailtire_events::EventSink;
+
+use crate::redact::Redactor;
+use crate::{BuildError, Engine, SecretValueSource, buildkit, classic, secrets};
 
 /// One image to build.
 #[derive(Debug, Clone)]
@@ -47,4 +50,26 @@ pub struct BuiltImage {
     pub steps_cached: usize,
     /// Steps of the Dockerfile that the build looked at.
     pub steps_total: usize,
+}
+
+impl Engine {
+    /// Builds an image. Dropping the future cancels the build.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`]; where it is returned none of the references was moved, but for a classic
+    /// build that broke while it set the second or a later one.
+    pub async fn build(
+        &self,
+        request: &BuildRequest,
+        sink: &dyn EventSink,
+    ) -> Result<BuiltImage, BuildError> {
+        let redactor = Redactor::new(&secrets::read_all(&request.secrets)?, sink);
+        let built = if self.has_buildkit() {
+            buildkit::build(self.http(), self.config(), request, &redactor).await
+        } else {
+            classic::build(self, self.config(), request, &redactor).await
+        };
+        built.map_err(|error| redactor.error(error))
+    }
 }

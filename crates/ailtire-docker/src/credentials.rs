@@ -34,6 +34,7 @@ pub struct Credentials {
 
 impl Credentials {
     /// User and secret as BuildKit wants them: an identity token goes without a user.
+    #[cfg(feature = "build")]
     pub(crate) fn into_user_and_secret(self) -> (String, String) {
         if self.identity_token.is_empty() {
             (self.user, self.password)

@@ -49,6 +49,7 @@ impl Dial {
     }
 
     /// How long connecting may take.
+    #[cfg(feature = "build")]
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout
     }

@@ -1,7 +1,7 @@
 //! Which line of a Dockerfile an engine speaks of.
 
 use ailtire_context::WrittenInstruction;
-use ailtire_manifest::reference::canonical;
+use ailtire_terms::reference::canonical;
 
 /// The line of the instruction that a BuildKit step (`[build 2/3] RUN npm ci`) stands for.
 ///

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ailtire_events::{EventKind, EventSink};
-use ailtire_manifest::reference;
+use ailtire_terms::reference;
 use bollard::query_parameters::{
     CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
     TagImageOptionsBuilder,
@@ -17,11 +17,9 @@ use http::{HeaderMap, Request};
 use crate::config_file::ConfigFile;
 use crate::dial::Dial;
 use crate::endpoint::{BuilderKind, EndpointOptions, resolve};
-use crate::error::BuildError;
 use crate::http_client::HttpClient;
 use crate::images::ImageStore;
-use crate::redact::Redactor;
-use crate::{BuildRequest, BuiltImage, EngineError, buildkit, classic, credentials, secrets};
+use crate::{EngineError, credentials};
 
 /// A Docker engine that answered. Cloning gives another handle to the same one.
 #[derive(Clone)]
@@ -100,26 +98,6 @@ impl Engine {
         Ok(ImageStore::from_summaries(listed.map_err(|error| self.error(error))?))
     }
 
-    /// Builds an image. Dropping the future cancels the build.
-    ///
-    /// # Errors
-    ///
-    /// [`BuildError`]; where it is returned none of the references was moved, but for a classic
-    /// build that broke while it set the second or a later one.
-    pub async fn build(
-        &self,
-        request: &BuildRequest,
-        sink: &dyn EventSink,
-    ) -> Result<BuiltImage, BuildError> {
-        let redactor = Redactor::new(&secrets::read_all(&request.secrets)?, sink);
-        let built = if self.inner.buildkit {
-            buildkit::build(&self.inner.http, &self.inner.config, request, &redactor).await
-        } else {
-            classic::build(self, &self.inner.config, request, &redactor).await
-        };
-        built.map_err(|error| redactor.error(error))
-    }
-
     /// Gives the image `image_id` the reference `reference`.
     ///
     /// # Errors
@@ -179,6 +157,7 @@ impl Engine {
         &self.inner.config
     }
 
+    #[cfg(feature = "build")]
     pub(crate) fn docker(&self) -> &Docker {
         &self.inner.docker
     }

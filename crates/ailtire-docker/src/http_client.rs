@@ -78,6 +78,7 @@ impl HttpClient {
     }
 
     /// Turns a new connection into a raw one by `POST path` with an upgrade to HTTP/2.
+    #[cfg(feature = "build")]
     pub(crate) async fn hijack(
         &self,
         path: &str,
@@ -91,6 +92,7 @@ impl HttpClient {
         }
     }
 
+    #[cfg(feature = "build")]
     async fn upgrade(
         &self,
         stream: DialedStream,

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use ailtire_manifest::reference::canonical;
+use ailtire_terms::reference::canonical;
 use bollard::models::ImageSummary;
 
 /// The images of an engine at one moment.

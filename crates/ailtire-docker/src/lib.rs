@@ -10,44 +10,61 @@
 //!
 //! Everything else of the engine's API is reached by [`ApiRequest`]: plain JSON, as the API has it.
 //!
+//! Building is the feature `build`, which is on by default: what only runs images needs neither
+//! contexts nor BuildKit's protocol.
+//!
 //! What a file of a context holds is checked while it is sent. A build whose sources changed
 //! meanwhile ends as [`BuildError::SourceChanged`], whatever the engine made of it.
 
 mod api;
+#[cfg(feature = "build")]
 mod build;
+#[cfg(feature = "build")]
+mod build_error;
+#[cfg(feature = "build")]
 mod buildkit;
+#[cfg(feature = "build")]
 mod classic;
 mod config_file;
+#[cfg(feature = "build")]
 mod content;
 mod credentials;
 mod dial;
+#[cfg(feature = "build")]
 mod dockerfile_lines;
 mod endpoint;
 mod engine;
 mod error;
 mod http_client;
 mod images;
+#[cfg(feature = "build")]
 mod progress;
 mod push;
+#[cfg(feature = "build")]
 mod redact;
 mod registry;
 mod registry_setup;
+#[cfg(feature = "build")]
 mod secrets;
 mod stream;
 mod swarm_info;
-#[cfg(test)]
+#[cfg(all(test, feature = "build"))]
 mod test_data;
 mod tls;
 
 pub use api::ApiRequest;
+#[cfg(feature = "build")]
 pub use build::{BuildRequest, BuiltImage};
+#[cfg(feature = "build")]
+pub use build_error::BuildError;
 pub use credentials::Credentials;
 pub use endpoint::{BuilderKind, EndpointOptions};
 pub use engine::Engine;
-pub use error::{BuildError, EngineError};
+pub use error::EngineError;
 pub use images::ImageStore;
 pub use push::PushedImage;
 pub use registry_setup::RegistrySetup;
+#[cfg(feature = "build")]
 pub use secrets::SecretValueSource;
 pub use stream::{ApiStream, LogLine};
 pub use swarm_info::{SwarmInfo, SwarmState};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ailtire_manifest::reference;
+use ailtire_terms::reference;
 use futures_util::TryStreamExt;
 use serde_json::Value;
 

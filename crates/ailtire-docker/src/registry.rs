@@ -1,6 +1,6 @@
 //! What registries know, asked through the engine.
 
-use ailtire_manifest::reference;
+use ailtire_terms::reference;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use serde::Deserialize;

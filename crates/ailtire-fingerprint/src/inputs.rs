@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ailtire_context::{BuildContext, Content, ContextEntry};
-use ailtire_manifest::suggests_secret;
+use ailtire_terms::suggests_secret;
 use ailtire_tree::Digest;
 use serde::{Deserialize, Serialize};
 

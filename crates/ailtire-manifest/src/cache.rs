@@ -19,7 +19,7 @@ use ailtire_tree::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::script::Input;
-use crate::value::Node;
+use ailtire_terms::Node;
 
 /// First bytes of a cache: a name, the version of the format, and that of the program, since
 /// another one may evaluate in another way.

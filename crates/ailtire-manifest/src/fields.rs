@@ -3,8 +3,8 @@
 use ailtire_events::{Diagnostic, Location};
 
 use crate::cache::Outcome;
-use crate::lookup::{did_you_mean, nearest};
-use crate::value::{Node, Position, Value};
+use ailtire_terms::{Node, Position, Value};
+use ailtire_terms::{did_you_mean, nearest};
 
 /// What a module exports.
 pub(crate) struct Definition<'outcome> {

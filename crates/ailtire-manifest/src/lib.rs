@@ -38,21 +38,16 @@ mod model;
 mod options;
 mod packages;
 mod place;
-pub mod reference;
 mod resolve;
 mod root;
 mod script;
-mod secret;
-mod value;
 
 pub use cache::{CacheError, EvaluationCache};
 pub use load::{Loaded, fill_excerpts, load};
-pub use lookup::{LookupError, did_you_mean, nearest, resolve_package};
+pub use lookup::{LookupError, resolve_package};
 pub use model::{
-    Application, Deployment, DesignSource, ImageDefinition, Modes, Orchestrator, Package,
-    PlacedPackage, SecretSource,
+    Application, Deployment, ImageDefinition, Modes, Orchestrator, Package, PlacedPackage,
+    SecretSource,
 };
 pub use options::{DEFAULT_ENVIRONMENT, Limits, LoadOptions};
 pub use root::find_root;
-pub use secret::suggests_secret;
-pub use value::{Node, Position, Value};

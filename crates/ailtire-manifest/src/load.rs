@@ -12,12 +12,12 @@ use crate::deployment;
 use crate::discover::{Found, discover};
 use crate::fields::quoted_list;
 use crate::image::{Findings, Naming, Reader, report_duplicates};
-use crate::lookup::{did_you_mean, nearest};
 use crate::model::{Application, Package};
 use crate::options::{DEFAULT_ENVIRONMENT, LoadOptions};
 use crate::packages::{describe, link};
 use crate::script::Evaluator;
-use crate::value::Value;
+use ailtire_terms::Value;
+use ailtire_terms::{did_you_mean, nearest};
 
 /// An application, and everything that is odd or wrong about its definitions.
 #[derive(Debug, Clone)]

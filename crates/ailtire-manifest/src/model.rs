@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ailtire_events::Location;
 use serde::{Deserialize, Serialize};
 
-use crate::value::Node;
+use ailtire_terms::DesignSource;
 
 /// An application: its packages, and the images that they define for one environment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,24 +77,6 @@ pub enum Orchestrator {
     Swarm,
     /// Kubernetes.
     K8s,
-}
-
-/// What a stack is made of.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DesignSource {
-    /// A compose file.
-    Compose {
-        /// Its path, relative to the application root.
-        path: String,
-    },
-    /// A `services.js`.
-    Services {
-        /// Its path, relative to the application root.
-        path: String,
-        /// What it exports.
-        exported: Node,
-    },
 }
 
 /// An image that a `build.js` defines.

@@ -6,8 +6,9 @@ use ailtire_tree::{Tree, file_name};
 use crate::cache::Outcome;
 use crate::discover::Found;
 use crate::fields::{Definition, Fields};
-use crate::lookup::{LookupError, PackageNames, did_you_mean, package_key};
+use crate::lookup::{LookupError, PackageNames, package_key};
 use crate::model::Package;
+use ailtire_terms::did_you_mean;
 
 /// A package, and what it wants to be deployed before it.
 pub(crate) struct Described {

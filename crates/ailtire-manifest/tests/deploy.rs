@@ -3,9 +3,8 @@
 
 mod common;
 
-use ailtire_manifest::{
-    Deployment, DesignSource, EvaluationCache, LoadOptions, Loaded, Orchestrator,
-};
+use ailtire_manifest::{Deployment, EvaluationCache, LoadOptions, Loaded, Orchestrator};
+use ailtire_terms::DesignSource;
 use common::{App, assert_clean, lines};
 
 const SERVICES: &str = "module.exports = { services: { web: { image: 'web' } } };";

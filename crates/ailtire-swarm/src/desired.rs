@@ -68,6 +68,11 @@ pub enum Scope {
     },
     /// Only the stacks that are named.
     Stacks,
+    /// Only these of the stacks that are named: of the others nothing counts as not wanted.
+    Only {
+        /// Their instances.
+        stacks: BTreeSet<String>,
+    },
 }
 
 impl Default for Scope {
@@ -82,6 +87,7 @@ impl Desired {
         match &self.scope {
             Scope::Whole { except } => !except.contains(namespace),
             Scope::Stacks => self.stacks.iter().any(|stack| stack.namespace == namespace),
+            Scope::Only { stacks } => stacks.contains(namespace),
         }
     }
 }
@@ -165,6 +171,8 @@ pub mod label {
     pub const SERVICE: &str = "org.ailtire.service";
     /// Canonical digest of what the object was made from ([`crate::spec::ServiceSpec::digest`]).
     pub const DIGEST: &str = "org.ailtire.spec.digest";
+    /// On the service of a manager: the instance of the stack that it manages.
+    pub const MANAGER: &str = "org.ailtire.manager";
     /// Fingerprint of a service's image when the service last changed.
     pub const FINGERPRINT: &str = "org.ailtire.image.fingerprint";
     /// Version of the application when the service last changed.

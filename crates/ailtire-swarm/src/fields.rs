@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ailtire_events::FieldChange;
-use ailtire_manifest::suggests_secret;
+use ailtire_terms::suggests_secret;
 use serde_json::{Map, Value};
 
 use crate::observe::Observed;

@@ -13,6 +13,7 @@ mod fields;
 mod history;
 mod lock;
 pub mod logs;
+pub mod manager;
 mod observe;
 mod order;
 mod plan;

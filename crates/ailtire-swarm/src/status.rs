@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use ailtire_docker::{Engine, EngineError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::converge::{Slot, Task};
 use crate::observe::{ObservedNode, ObservedService, services_request};
@@ -11,7 +11,7 @@ use crate::spec::ServiceMode;
 use crate::{Desired, DesiredService, Identity, calls, label};
 
 /// What runs of one application in one environment.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// Whose it is.
     #[serde(flatten)]
@@ -21,7 +21,7 @@ pub struct Status {
 }
 
 /// A stack.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StackStatus {
     /// The full path, `/` between its parts.
     pub path: String,
@@ -32,7 +32,7 @@ pub struct StackStatus {
 }
 
 /// How a service is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ServiceCondition {
     /// As many tasks run as are wanted; those with a health check are healthy.
@@ -52,7 +52,7 @@ pub enum ServiceCondition {
 }
 
 /// A service.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceStatus {
     /// Its short name.
     pub name: String,
@@ -85,7 +85,7 @@ pub struct ServiceStatus {
 }
 
 /// A task.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskStatus {
     /// `service.slot`, or `service.node` for one on every node.
     pub name: String,

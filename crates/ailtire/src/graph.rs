@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use ailtire_context::{BaseKind, Dockerfile};
 use ailtire_events::{Diagnostic, Location};
 use ailtire_manifest::Application as Definitions;
-use ailtire_manifest::reference::canonical;
+use ailtire_terms::reference::canonical;
 use rayon::prelude::*;
 
 use crate::Application;

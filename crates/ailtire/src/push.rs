@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use ailtire_docker::{Engine, EngineError, ImageStore, PushedImage};
 use ailtire_events::{Diagnostic, EventKind, EventSink, PushFailure};
-use ailtire_manifest::reference::{canonical, split_tag};
 use ailtire_registry::Client;
+use ailtire_terms::reference::{canonical, split_tag};
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 

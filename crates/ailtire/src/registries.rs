@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use ailtire_docker::{Engine, RegistrySetup};
-use ailtire_manifest::reference::{Reference, canonical};
 use ailtire_registry::{Client, ClientOptions, Credentials};
+use ailtire_terms::reference::{Reference, canonical};
 
 /// Where a reference points to.
 pub(crate) struct Place {

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ailtire_events::Diagnostic;
-use ailtire_manifest::{LookupError, Package, did_you_mean, nearest, resolve_package};
+use ailtire_manifest::{LookupError, Package, resolve_package};
+use ailtire_terms::{did_you_mean, nearest};
 use globset::GlobBuilder;
 
 use crate::Application;

@@ -13,23 +13,38 @@ const ARCHITECTURE: &str = "ARCHITECTURE.md";
 
 /// Which of our crates a crate may use. Data moves down the page once; no stage uses a later one,
 /// and planning reaches no engine because nothing above `ailtire-docker` knows it.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 16] = [
     ("ailtire-events", &[]),
+    ("ailtire-terms", &[]),
     ("ailtire-tree", &["ailtire-events"]),
-    ("ailtire-manifest", &["ailtire-events", "ailtire-tree"]),
-    ("ailtire-context", &["ailtire-events", "ailtire-tree", "ailtire-manifest"]),
+    ("ailtire-manifest", &["ailtire-events", "ailtire-terms", "ailtire-tree"]),
+    ("ailtire-context", &["ailtire-events", "ailtire-terms", "ailtire-tree", "ailtire-manifest"]),
     (
         "ailtire-fingerprint",
-        &["ailtire-events", "ailtire-tree", "ailtire-manifest", "ailtire-context"],
+        &["ailtire-events", "ailtire-terms", "ailtire-tree", "ailtire-manifest", "ailtire-context"],
     ),
-    ("ailtire-docker", &["ailtire-events", "ailtire-tree", "ailtire-manifest", "ailtire-context"]),
-    ("ailtire-compose", &["ailtire-events", "ailtire-tree", "ailtire-manifest"]),
+    ("ailtire-docker", &["ailtire-events", "ailtire-terms", "ailtire-tree", "ailtire-context"]),
+    ("ailtire-compose", &["ailtire-events", "ailtire-terms", "ailtire-tree"]),
     ("ailtire-registry", &[]),
-    ("ailtire-swarm", &["ailtire-events", "ailtire-manifest", "ailtire-compose", "ailtire-docker"]),
+    ("ailtire-swarm", &["ailtire-events", "ailtire-terms", "ailtire-compose", "ailtire-docker"]),
+    ("ailtire-gateway", &[]),
+    (
+        "ailtire-manager",
+        &[
+            "ailtire-events",
+            "ailtire-terms",
+            "ailtire-tree",
+            "ailtire-docker",
+            "ailtire-compose",
+            "ailtire-swarm",
+            "ailtire-gateway",
+        ],
+    ),
     (
         "ailtire",
         &[
             "ailtire-events",
+            "ailtire-terms",
             "ailtire-tree",
             "ailtire-manifest",
             "ailtire-context",

@@ -206,8 +206,8 @@ fn check_constraint(text: &str, field: Field<'_>) {
         .any(|known| if known.ends_with('.') { lower.starts_with(known) } else { lower == *known });
     if !is_known {
         let message = format!("`{}`: no node has a property `{key}`", field.name());
-        let near = ailtire_manifest::nearest(&lower, CONSTRAINED.iter().copied());
-        let help = ailtire_manifest::did_you_mean(&near[..near.len().min(1)])
+        let near = ailtire_terms::nearest(&lower, CONSTRAINED.iter().copied());
+        let help = ailtire_terms::did_you_mean(&near[..near.len().min(1)])
             .unwrap_or_else(|| "labels of nodes are `node.labels.name`".to_owned());
         field.warning("unknown-constraint", message, help);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ailtire_manifest::{did_you_mean, nearest};
+use ailtire_terms::{did_you_mean, nearest};
 
 use super::Decoder;
 use super::units;

@@ -25,7 +25,7 @@ use std::cell::{RefCell, RefMut};
 use std::collections::BTreeMap;
 
 use ailtire_events::Location;
-use ailtire_manifest::{did_you_mean, nearest};
+use ailtire_terms::{did_you_mean, nearest};
 
 use self::fields::{Field, Fields};
 use crate::StackDesign;

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use ailtire_manifest::{did_you_mean, nearest};
+use ailtire_terms::{did_you_mean, nearest};
 
 use super::fields::{Field, Fields};
 use super::units;

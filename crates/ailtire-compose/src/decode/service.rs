@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ailtire_manifest::reference::{self, Reference};
+use ailtire_terms::reference::{self, Reference};
 
 use super::fields::{Field, Fields};
 use super::{deploy, environment, files, healthcheck, keys, mounts, networks, ports, words};

@@ -1,6 +1,6 @@
 //! `policies` of a `services.js`.
 
-use ailtire_manifest::{did_you_mean, nearest};
+use ailtire_terms::{did_you_mean, nearest};
 
 use crate::document::{Entry, Node, Value};
 use crate::findings::Findings;

@@ -1,4 +1,4 @@
-use ailtire_manifest::Position as ExportedPosition;
+use ailtire_terms::Position as ExportedPosition;
 
 use super::*;
 use crate::document::json;

@@ -2,7 +2,7 @@
 
 use ailtire_compose::{Read, StackContext, StackDesign};
 use ailtire_events::Location;
-use ailtire_manifest::DesignSource;
+use ailtire_terms::DesignSource;
 use ailtire_tree::{StatIndex, Tree};
 
 /// Where the design stands in its application.

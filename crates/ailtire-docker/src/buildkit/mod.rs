@@ -19,8 +19,9 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 
+use crate::build_error::BuildError;
 use crate::config_file::ConfigFile;
-use crate::error::{BuildError, is_no_space};
+use crate::error::is_no_space;
 use crate::http_client::HttpClient;
 use crate::progress::Reporter;
 use crate::{BuildRequest, BuiltImage, EngineError};

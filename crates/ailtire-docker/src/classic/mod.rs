@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ailtire_events::{BuildFailure, EventSink};
-use ailtire_manifest::reference::registry;
+use ailtire_terms::reference::registry;
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
 use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder};

@@ -4,8 +4,8 @@ use ailtire_events::{Diagnostic, Location};
 
 use super::{Stack, warn_about_functions};
 use crate::fields::{Definition, quoted_list};
-use crate::model::DesignSource;
 use crate::place::{Place, look, shown};
+use ailtire_terms::DesignSource;
 
 /// What is looked for beside `deploy.js` where it names no design.
 const BESIDE: [&str; 3] = ["services.js", "docker-compose.yaml", "docker-compose.yml"];

@@ -10,12 +10,12 @@ use ailtire_tree::{Tree, parent};
 use crate::cache::Outcome;
 use crate::fields::{Definition, Fields, quoted_list};
 use crate::image::{Naming, invalid_variable, with_tags};
-use crate::lookup::{did_you_mean, nearest};
 use crate::model::{Deployment, ImageDefinition, Orchestrator, Package};
 use crate::options::{DEFAULT_ENVIRONMENT, LoadOptions};
-use crate::reference::{DEFAULT_TAG, canonical, split_tag};
 use crate::script::Evaluator;
-use crate::value::Value;
+use ailtire_terms::Value;
+use ailtire_terms::reference::{DEFAULT_TAG, canonical, split_tag};
+use ailtire_terms::{did_you_mean, nearest};
 
 /// The field that holds the environments.
 const CONTEXTS: &str = "contexts";

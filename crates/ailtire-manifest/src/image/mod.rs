@@ -11,10 +11,11 @@ use ailtire_tree::{Tree, parent};
 
 use crate::cache::Outcome;
 use crate::fields::{Definition, Fields, quoted_list};
-use crate::lookup::{PackageNames, did_you_mean, nearest, package_key};
+use crate::lookup::{PackageNames, package_key};
 use crate::model::{ImageDefinition, Modes, Package, PlacedPackage, SecretSource};
 use crate::options::{DEFAULT_ENVIRONMENT, LoadOptions};
 use crate::packages::lookup_diagnostic;
+use ailtire_terms::{did_you_mean, nearest};
 
 pub(crate) use names::{Naming, report_duplicates, with_tags};
 
@@ -268,7 +269,7 @@ impl Image<'_, '_> {
         const KEY: &str = "platforms";
         let is_text =
             self.fields.entries().iter().any(|(key, node)| {
-                key == KEY && matches!(node.value, crate::value::Value::Text(_))
+                key == KEY && matches!(node.value, ailtire_terms::Value::Text(_))
             });
         let given = if is_text {
             let text = self.fields.text(KEY, diagnostics).unwrap_or_default();

@@ -8,7 +8,7 @@ use super::Image;
 use crate::lookup::package_path;
 use crate::model::{ImageDefinition, Package};
 use crate::options::LoadOptions;
-use crate::reference::{
+use ailtire_terms::reference::{
     DEFAULT_TAG, Reference, canonical, is_tag, split_tag, suggest, suggest_tag,
 };
 

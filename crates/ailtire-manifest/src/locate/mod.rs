@@ -10,7 +10,7 @@ mod tokens;
 
 use tokens::{Kind, Token, tokenize};
 
-use crate::value::{Node, Position, Value};
+use ailtire_terms::{Node, Position, Value};
 
 /// Data of more parts than this is not annotated: looking for every part takes time.
 const NODE_LIMIT: usize = 5_000;

@@ -3,7 +3,7 @@
 use ailtire_docker::{BuildError, EngineError};
 use ailtire_events::{Diagnostic, EventKind, EventSink, PushFailure};
 use ailtire_fingerprint::{FORMAT, ImageInputs, Record};
-use ailtire_manifest::reference::split_tag;
+use ailtire_terms::reference::split_tag;
 use futures_util::StreamExt;
 
 use super::Hit;

@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn tags_are_tags_and_tell_platforms_apart() {
         let tag = |platform| tag(Digest::of(b"inputs"), platform);
-        assert!(ailtire_manifest::reference::is_tag(&tag("linux/amd64")));
+        assert!(ailtire_terms::reference::is_tag(&tag("linux/amd64")));
         assert_ne!(tag("linux/amd64"), tag("linux/arm64"));
     }
 }

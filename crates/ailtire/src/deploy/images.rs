@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ailtire_docker::{Engine, EngineError, ImageStore};
 use ailtire_events::{Diagnostic, EventKind, EventSink, Location};
-use ailtire_manifest::reference::{canonical, split_tag};
 use ailtire_swarm::{ResolvedImage, ResolvedImages};
+use ailtire_terms::reference::{canonical, split_tag};
 use futures_util::StreamExt;
 
 use crate::build::BuiltReference;
@@ -204,11 +204,11 @@ fn absent<'names>(
 ) -> Diagnostic {
     let names: BTreeSet<&str> =
         built.map(|name| name.trim_start_matches("docker.io/library/")).collect();
-    let near = ailtire_manifest::nearest(reference, names.into_iter());
+    let near = ailtire_terms::nearest(reference, names.into_iter());
     let message = format!("there is no image `{reference}`: the application does not build it");
     let why = "the registry does not have it";
     Diagnostic::error("no-such-image", message).at(location.clone()).detail(why).help(
-        ailtire_manifest::did_you_mean(&near).unwrap_or_else(|| {
+        ailtire_terms::did_you_mean(&near).unwrap_or_else(|| {
             "define it in a `build.js`, pull it, or name a registry that has it".to_owned()
         }),
     )

@@ -11,8 +11,8 @@ use std::path::Path;
 use ailtire_docker::{Engine, EngineError, SwarmState};
 use ailtire_events::Diagnostic;
 use ailtire_manifest::Orchestrator;
-use ailtire_manifest::reference::canonical;
 use ailtire_swarm::{Identity, Scope};
+use ailtire_terms::reference::canonical;
 
 use crate::stacks::StackTree;
 use crate::{Application, Error};

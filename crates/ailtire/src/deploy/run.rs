@@ -7,12 +7,12 @@ use ailtire_docker::Engine;
 use ailtire_events::{
     DeploymentSummary, Diagnostic, EventKind, EventSink, FieldChange, ObjectAction,
 };
-use ailtire_manifest::reference::canonical;
 use ailtire_swarm::{
     ApplyError, ApplyOptions, Changes, Deed, DeploymentLock, Desired, Entry, History, Identity,
     KEPT, Observed, OnFailure, Outcome, PlanOptions as ComparisonOptions, RemoveOptions, Removed,
     ResolvedImage, Scope, WaitOptions, apply, label, observe, plan,
 };
+use ailtire_terms::reference::canonical;
 use tokio_util::sync::CancellationToken;
 
 use super::images::{Lookup, ResolveImage};

@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use ailtire_events::Diagnostic;
-use ailtire_manifest::reference::{canonical, split_tag, suggest};
-use ailtire_manifest::{Application as Definitions, LoadOptions, did_you_mean, nearest};
+use ailtire_manifest::{Application as Definitions, LoadOptions};
+use ailtire_terms::reference::{canonical, split_tag, suggest};
+use ailtire_terms::{did_you_mean, nearest};
 
 /// What an image means.
 #[derive(Debug, Clone, PartialEq, Eq)]

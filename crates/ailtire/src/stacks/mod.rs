@@ -5,7 +5,7 @@ mod order;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ailtire_compose::{ParentStack, StackContext, StackDesign};
+use ailtire_compose::{ParentStack, Purpose, StackContext, StackDesign};
 use ailtire_events::{Diagnostic, Location};
 use ailtire_manifest::{Deployment, Package, fill_excerpts};
 
@@ -267,6 +267,7 @@ impl<'application> Growth<'application> {
             process: options.process_environment.clone(),
             stack_images: self.names.of_stacks(),
             fix_tags: options.fix_tags,
+            purpose: Purpose::Deployment,
         };
         let read = ailtire_compose::read(&self.application.tree, &deployment.design, &context);
         self.findings.extend(read.diagnostics);

@@ -15,7 +15,7 @@ const LEGACY_DEFAULT_DOMAIN: &str = "index.docker.io";
 /// Where Docker's registry keeps names of one component.
 const OFFICIAL_PREFIX: &str = "library/";
 /// The tag of a reference that gives neither tag nor digest.
-pub(crate) const DEFAULT_TAG: &str = "latest";
+pub const DEFAULT_TAG: &str = "latest";
 /// How long domain and path together may be.
 const NAME_LIMIT: usize = 255;
 /// How long a tag may be.

@@ -1,7 +1,7 @@
 //! Image references.
 #![allow(clippy::unwrap_used)] // A test may end at once.
 
-use ailtire_manifest::reference::{Reference, ReferenceError, canonical, is_tag, suggest};
+use ailtire_terms::reference::{Reference, ReferenceError, canonical, is_tag, suggest};
 use proptest::prelude::*;
 
 #[test]

@@ -68,7 +68,11 @@ impl Value {
 
 impl Node {
     /// Reads JSON text.
-    pub(crate) fn from_json(text: &str) -> Result<Self, serde_json::Error> {
+    ///
+    /// # Errors
+    ///
+    /// What `serde_json` says of text that is not JSON.
+    pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let node = JsonNode.deserialize(&mut deserializer)?;
         deserializer.end()?;

@@ -1,0 +1,5 @@
+//! The program inside stack images: see the library.
+
+fn main() -> std::process::ExitCode {
+    ailtire_manager::main()
+}
