@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper that panics fails its test, as it should")]
 #![allow(clippy::needless_raw_string_hashes, reason = "snapbox writes them so")]
 
+mod affected;
 #[path = "../directory.rs"]
 mod directory;
 mod faults;

@@ -8,8 +8,8 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    build, check, clean, completions, compose, context, deploy, graph, history, logs, plan, push,
-    rollback, status, undeploy, why,
+    affected, build, check, clean, completions, compose, context, deploy, graph, history, logs,
+    plan, push, rollback, status, undeploy, why,
 };
 use crate::error::Failure;
 use crate::exit;
@@ -41,6 +41,7 @@ pub(crate) enum Command {
     Push(push::PushArguments),
     Plan(plan::PlanArguments),
     Why(why::WhyArguments),
+    Affected(affected::AffectedArguments),
     #[command(visible_alias = "install")]
     Deploy(Box<deploy::DeployArguments>),
     Status(status::StatusArguments),

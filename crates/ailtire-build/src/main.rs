@@ -38,8 +38,8 @@ fn main() -> ExitCode {
 
 fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Result<u8, Failure> {
     use commands::{
-        build, check, clean, completions, compose, context, deploy, graph, history, logs, plan,
-        push, rollback, status, undeploy, why,
+        affected, build, check, clean, completions, compose, context, deploy, graph, history, logs,
+        plan, push, rollback, status, undeploy, why,
     };
     match command {
         Command::Build(arguments) => block_on(build::run(global, arguments, printer)),
@@ -52,6 +52,7 @@ fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Re
         Command::History(arguments) => block_on(history::run(global, &arguments, printer)),
         Command::Rollback(arguments) => block_on(rollback::run(global, arguments, printer)),
         Command::Undeploy(arguments) => block_on(undeploy::run(global, arguments, printer)),
+        Command::Affected(arguments) => affected::run(global, &arguments, printer),
         Command::Graph(arguments) => graph::run(global, &arguments, printer),
         Command::Context(arguments) => context::run(global, &arguments, printer),
         Command::Check(arguments) => check::run(global, &arguments, printer),

@@ -21,6 +21,14 @@ pub enum Error {
     /// The definitions, or what the command line says about them, can't be used.
     #[error("{} in the definitions", count(.0))]
     Definitions(Vec<Diagnostic>),
+    /// A revision of the source tree can't be had.
+    #[error("{message}")]
+    Revision {
+        /// What is missing.
+        message: String,
+        /// What to do next.
+        help: String,
+    },
     /// Base images from elsewhere could not be fetched.
     #[error("{} could not be fetched", bases(.0))]
     Bases(Vec<Diagnostic>),

@@ -5,6 +5,7 @@
 //! [`Application::build`] brings an engine up to date, [`Application::push`] a registry. What happens on the way is told to an
 //! [`EventSink`]. This library prints nothing and never exits.
 
+mod affected;
 mod application;
 mod build;
 mod cache;
@@ -19,11 +20,13 @@ mod plan;
 mod prepare;
 mod push;
 mod registries;
+mod revision;
 mod schedule;
 mod selection;
 mod settings;
 mod stacks;
 
+pub use affected::Affected;
 pub use ailtire_compose::to_yaml;
 pub use ailtire_context::{BaseKind, LeftOut};
 pub use ailtire_docker::{EndpointOptions, Engine, EngineError, ImageStore};

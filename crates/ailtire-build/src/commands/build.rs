@@ -1,13 +1,17 @@
 //! `build`: brings images up to date.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ailtire::{BuildOptions, BuiltReference, CacheOptions, Engine, Outcome};
+use ailtire::{
+    Application, BuildOptions, BuiltReference, CacheOptions, Engine, Outcome, PlanOptions,
+};
+use ailtire_events::{EventKind, EventSink};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::affected::since_revision;
 use super::events::{EventArguments, reported};
 use super::plan::SelectionArguments;
 use crate::arguments::{GlobalArguments, ReleaseArguments};
@@ -23,6 +27,7 @@ Examples:
   ailtire-build build --env production --version 1.4.0 --repo registry.example/shop
   ailtire-build build --env NODE_ENV=test          with a build argument
   ailtire-build build --repo registry.example/team --push
+  ailtire-build build --since origin/main          only what a branch touches
   ailtire-build build --message-format json        one JSON object a line, for programs";
 
 /// Bring images up to date
@@ -35,6 +40,10 @@ pub(crate) struct BuildArguments {
 
     #[command(flatten)]
     release: ReleaseArguments,
+
+    /// Of the selected images, only those that a change since this revision of git touches
+    #[arg(long, value_name = "REVISION")]
+    since: Option<String>,
 
     /// How many images may be built at once; 0: as many as there are processors
     #[arg(short, long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
@@ -143,7 +152,7 @@ async fn build(
     opening::tell(&application, &**reporter);
     opening::require_sound(&application)?;
     let options = BuildOptions {
-        plan: arguments.selection.options(&application)?,
+        plan: wanted(global, arguments, &application, reporter)?,
         jobs: arguments.jobs,
         keep_going: arguments.keep_going,
         no_cache: arguments.no_cache,
@@ -164,6 +173,26 @@ async fn build(
         return Ok(exit::DONE);
     }
     Ok(exit_code(&outcome))
+}
+
+/// The images that the command line speaks of.
+fn wanted(
+    global: &GlobalArguments,
+    arguments: &BuildArguments,
+    application: &Application,
+    reporter: &Reporter,
+) -> Result<PlanOptions, Failure> {
+    let mut options = arguments.selection.options(application)?;
+    if let Some(revision) = &arguments.since {
+        let affected = since_revision(global, &arguments.release, application, &options, revision)?;
+        for diagnostic in &affected.diagnostics {
+            reporter.emit(EventKind::Diagnostic { diagnostic: diagnostic.clone() });
+        }
+        let affected: BTreeSet<usize> = affected.images().collect();
+        let forced = options.forced.clone();
+        options.images.retain(|image| affected.contains(image) || forced.contains(image));
+    }
+    Ok(options)
 }
 
 /// What the exit code says of a run that was not cancelled.

@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod affected;
 pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod clean;

@@ -1,0 +1,157 @@
+//! The source tree as it was at a revision of git, in a directory of its own.
+//!
+//! Nothing of the repository is touched, its index and its working tree least of all: git reads the
+//! revision into an index that is a temporary file, and writes the files from there, as it would on
+//! a checkout (line ends, filters and all).
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+use crate::Error;
+
+/// A source tree at a revision; the files are gone when it is dropped.
+#[derive(Debug)]
+pub(crate) struct RevisionTree {
+    /// What was asked for.
+    pub(crate) commit: String,
+    folder: TempDir,
+    top: PathBuf,
+    /// What stands for `top` in `folder`: of the same name, since names of applications may come
+    /// from directories.
+    copy: PathBuf,
+}
+
+impl RevisionTree {
+    /// Writes what the application at `root`, and the directories `others`, were at `revision`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Revision`] where `root` is in no repository, or the repository does not have the
+    /// revision; [`Error::Io`] where git can't be run or the files can't be written.
+    pub(crate) fn extract(root: &Path, others: &[PathBuf], revision: &str) -> Result<Self, Error> {
+        let top = PathBuf::from(line(&require(root, &["rev-parse", "--show-toplevel"], || {
+            let help = "what a change affects is found by comparing with a revision of git";
+            (format!("`{}` is not in a git repository", root.display()), help)
+        })?));
+        let commit = format!("{revision}^{{commit}}");
+        let arguments = ["rev-parse", "--verify", "--quiet", "--end-of-options", &commit];
+        let commit = line(&require(&top, &arguments, || {
+            let help = "fetch it: clones of CI services often hold the newest commit only \
+                        (`fetch-depth: 0`, `GIT_DEPTH: 0`)";
+            (format!("the repository has no revision `{revision}`"), help)
+        })?);
+        let folder = TempDir::with_prefix("ailtire-").map_err(|source| Error::Io {
+            action: "make a directory in",
+            path: std::env::temp_dir(),
+            source,
+        })?;
+        let name = top.file_name().map_or_else(|| OsString::from("root"), OsString::from);
+        let copy = folder.path().join("tree").join(name);
+        let tree = Self { commit, folder, top, copy };
+        let others = others.iter().filter_map(|path| std::fs::canonicalize(path).ok());
+        let paths: Vec<PathBuf> = others.chain([root.to_owned()]).collect();
+        tree.write(paths.iter().filter_map(|path| path.strip_prefix(&tree.top).ok()))?;
+        Ok(tree)
+    }
+
+    /// Where what is at `path` in the working tree is in this one; `path` itself where it is not of
+    /// the repository.
+    pub(crate) fn path(&self, path: &Path) -> PathBuf {
+        let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        match real.strip_prefix(&self.top) {
+            Ok(rest) => self.copy.join(rest),
+            Err(_) => path.to_owned(),
+        }
+    }
+
+    /// A folder beside the files.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    fn write<'a>(&self, paths: impl Iterator<Item = &'a Path>) -> Result<(), Error> {
+        let failed = |source| Error::Io {
+            action: "write the files of the revision to",
+            path: self.copy.clone(),
+            source,
+        };
+        std::fs::create_dir_all(&self.copy).map_err(failed)?;
+        let index = self.folder.path().join("index");
+        let with_index = || {
+            let mut command = git(&self.top);
+            command.env("GIT_INDEX_FILE", &index);
+            command
+        };
+        done(with_index().args(["read-tree", &self.commit])).map_err(failed)?;
+        let mut list = with_index();
+        list.args(["ls-files", "-z", "--"]);
+        for path in paths {
+            // An empty path is no path for git.
+            list.arg(Path::new(".").join(path));
+        }
+        let files = done(&mut list).map_err(failed)?;
+        let mut prefix = OsString::from("--prefix=");
+        prefix.push(&self.copy);
+        prefix.push("/");
+        let mut checkout = with_index();
+        checkout.args(["checkout-index", "-z", "--stdin", "--quiet"]).arg(prefix);
+        feed(&mut checkout, &files).map_err(failed)
+    }
+}
+
+fn git(directory: &Path) -> Command {
+    let mut command = Command::new("git");
+    command.arg("-C").arg(directory).stdin(Stdio::null());
+    command
+}
+
+/// What git writes; where it does not know what is asked for, what that means and what to do.
+fn require(
+    directory: &Path,
+    arguments: &[&str],
+    problem: impl FnOnce() -> (String, &'static str),
+) -> Result<Vec<u8>, Error> {
+    let output = git(directory).args(arguments).output().map_err(|source| Error::Io {
+        action: "run `git` in",
+        path: directory.to_owned(),
+        source,
+    })?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let (mut message, help) = problem();
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !said.trim().is_empty() {
+        message = format!("{message}: {}", said.trim());
+    }
+    Err(Error::Revision { message, help: help.to_owned() })
+}
+
+fn done(command: &mut Command) -> std::io::Result<Vec<u8>> {
+    succeeded(command.output()?)
+}
+
+/// Runs `command` with `input` as its standard input, which may be more than a pipe holds.
+fn feed(command: &mut Command, input: &[u8]) -> std::io::Result<()> {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let written = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(input));
+    succeeded(child.wait_with_output()?)?;
+    written
+}
+
+fn succeeded(output: Output) -> std::io::Result<Vec<u8>> {
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(std::io::Error::other(format!("git ended with {}: {said}", output.status)))
+}
+
+fn line(output: &[u8]) -> String {
+    String::from_utf8_lossy(output).trim_end_matches('\n').to_owned()
+}
