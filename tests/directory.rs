@@ -7,8 +7,10 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// Variables of the environment that change what the command does or prints.
-const VARIABLES: [&str; 9] = [
+const VARIABLES: [&str; 11] = [
     "AILTIRE_CACHE",
+    "GITHUB_STEP_SUMMARY",
+    "GITLAB_CI",
     "DOCKER_CONTEXT",
     "DOCKER_TLS",
     "DOCKER_TLS_VERIFY",

@@ -47,6 +47,16 @@ pub(crate) fn replace(
     })
 }
 
+/// Adds `bytes` to the end of the file at `path`, which is made where it is not there.
+///
+/// # Errors
+///
+/// A [`Failure`] where it can't be written.
+pub(crate) fn append(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let written = || OpenOptions::new().create(true).append(true).open(path)?.write_all(bytes);
+    written().map_err(|error| Failure::io("write", format_args!("`{}`", path.display()), &error))
+}
+
 /// Whether somebody else has what is at `path` open and waits for what is written to it.
 fn is_open_elsewhere(path: &Path) -> bool {
     let is_special = |found: std::fs::Metadata| !found.is_file() && !found.is_dir();

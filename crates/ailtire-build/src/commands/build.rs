@@ -133,7 +133,7 @@ pub(crate) async fn run(
 ) -> Result<u8, Failure> {
     let reporter = arguments.events.reporter(printer);
     let result = build(global, &arguments, &reporter).await;
-    reported(&reporter, result)
+    reported(&arguments.events, &reporter, result)
 }
 
 async fn build(

@@ -55,7 +55,7 @@ pub(crate) async fn run(
 ) -> Result<u8, Failure> {
     let reporter = arguments.events.reporter(printer);
     let result = roll_back(global, &arguments, printer, &reporter).await;
-    reported(&reporter, result)
+    reported(&arguments.events, &reporter, result)
 }
 
 async fn roll_back(

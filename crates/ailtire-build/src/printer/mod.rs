@@ -4,6 +4,7 @@ mod bars;
 mod deployment;
 mod diagnostics;
 mod human;
+mod job_summary;
 mod pushes;
 mod reporter;
 pub(crate) mod style;

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 
 use super::bars::Bars;
 use super::human::Human;
+use super::job_summary::JobSummary;
 use super::{Printer, Verbosity};
 
 /// How progress is shown.
@@ -51,6 +52,7 @@ struct Shown {
     lost: Option<std::io::Error>,
     human: Human,
     bars: Option<Bars>,
+    job: JobSummary,
 }
 
 impl Reporter {
@@ -64,8 +66,12 @@ impl Reporter {
             Progress::Plain | Progress::Quiet => false,
         };
         let bars = bars && format == MessageFormat::Human && verbosity > Verbosity::Quiet;
-        let shown =
-            Shown { lost: None, human: Human::new(verbosity, bars), bars: bars.then(Bars::new) };
+        let shown = Shown {
+            lost: None,
+            human: Human::new(verbosity, bars),
+            bars: bars.then(Bars::new),
+            job: JobSummary::default(),
+        };
         Self {
             printer: Arc::clone(printer),
             begin: Instant::now(),
@@ -107,6 +113,11 @@ impl Reporter {
         self.shown().lost.take()
     }
 
+    /// The run as a table in Markdown, if it was about images.
+    pub(crate) fn markdown(&self) -> Option<String> {
+        self.shown().job.markdown()
+    }
+
     fn shown(&self) -> MutexGuard<'_, Shown> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -136,6 +147,7 @@ impl EventSink for Reporter {
             summary.duration = self.elapsed();
         }
         let mut shown = self.shown();
+        shown.job.take(&kind);
         if self.format == MessageFormat::Json {
             self.write_json(&mut shown, kind);
             return;
