@@ -6,6 +6,7 @@
 #![allow(clippy::needless_raw_string_hashes, reason = "snapbox writes them so")]
 
 mod cache;
+mod ci;
 mod context;
 mod deploy;
 mod deploy_faults;
