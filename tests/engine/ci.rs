@@ -97,7 +97,7 @@ impl Repository {
         let commands = commands(document, job);
         assert!(!commands.is_empty(), "{document} says nothing about `{job}`");
         let runs = commands.iter().map(|command| self.run(command, variables));
-        runs.map(|run| format!("{}{}", run.stdout, run.stderr)).collect()
+        runs.flat_map(|run| [run.stdout, run.stderr]).collect()
     }
 
     fn forget_state(&self) {

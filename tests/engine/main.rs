@@ -19,6 +19,7 @@ mod invalidation;
 mod printed;
 mod push;
 mod registry;
+mod release;
 mod state;
 mod support;
 mod tap;

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     affected, build, check, clean, completions, compose, context, deploy, graph, history, logs,
-    plan, push, rollback, status, undeploy, why,
+    plan, push, release, rollback, status, undeploy, why,
 };
 use crate::error::Failure;
 use crate::exit;
@@ -42,6 +42,7 @@ pub(crate) enum Command {
     Plan(plan::PlanArguments),
     Why(why::WhyArguments),
     Affected(affected::AffectedArguments),
+    Release(release::ReleaseCommandArguments),
     #[command(visible_alias = "install")]
     Deploy(Box<deploy::DeployArguments>),
     Status(status::StatusArguments),

@@ -118,7 +118,8 @@ impl From<Error> for Failure {
                 let told = Self::definitions(&diagnostics);
                 Self { diagnostics, ..told }
             }
-            Error::Revision { help, .. } => Self::new(exit::UNUSABLE, message).hint(help),
+            Error::Repository { help, .. } => Self::new(exit::UNUSABLE, message).hint(help),
+            Error::HalfReleased { help, .. } => Self::new(exit::FAILED, message).hint(help),
             Error::Bases(diagnostics) => Self { diagnostics, ..Self::new(exit::FAILED, message) },
             Error::Engine(error) | Error::History(HistoryError::Engine(error)) => error.into(),
             Error::Cache(error) => Self::new(exit::FAILED, message).hint(error.help()),

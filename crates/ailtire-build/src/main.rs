@@ -39,7 +39,7 @@ fn main() -> ExitCode {
 fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Result<u8, Failure> {
     use commands::{
         affected, build, check, clean, completions, compose, context, deploy, graph, history, logs,
-        plan, push, rollback, status, undeploy, why,
+        plan, push, release, rollback, status, undeploy, why,
     };
     match command {
         Command::Build(arguments) => block_on(build::run(global, arguments, printer)),
@@ -53,6 +53,7 @@ fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Re
         Command::Rollback(arguments) => block_on(rollback::run(global, arguments, printer)),
         Command::Undeploy(arguments) => block_on(undeploy::run(global, arguments, printer)),
         Command::Affected(arguments) => affected::run(global, &arguments, printer),
+        Command::Release(arguments) => block_on(release::run(global, arguments, printer)),
         Command::Graph(arguments) => graph::run(global, &arguments, printer),
         Command::Context(arguments) => context::run(global, &arguments, printer),
         Command::Check(arguments) => check::run(global, &arguments, printer),

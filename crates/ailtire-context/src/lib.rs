@@ -20,3 +20,4 @@ pub use content::{ContentError, ContentReader};
 pub use dockerfile::{WrittenInstruction, dockerfile, instructions};
 pub use model::{Base, BaseKind, BuildContext, Content, ContextEntry, Dockerfile};
 pub use rule::{LeftOut, Rule};
+pub use version::{Problem as VersionProblem, with_version};

@@ -6,13 +6,13 @@ use serde::de::IgnoredAny;
 
 /// Why a `package.json` can't carry a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Problem {
+pub struct Problem {
     /// What is wrong.
-    pub(crate) message: String,
+    pub message: String,
     /// Line, counted from 1.
-    pub(crate) line: u32,
+    pub line: u32,
     /// Column, counted from 1, where known.
-    pub(crate) column: Option<u32>,
+    pub column: Option<u32>,
 }
 
 /// `content`, a JSON object, with `"version": version`; every other byte stays as it is.
@@ -20,7 +20,7 @@ pub(crate) struct Problem {
 /// # Errors
 ///
 /// [`Problem`] where `content` is no valid JSON object.
-pub(crate) fn with_version(content: &[u8], version: &str) -> Result<Vec<u8>, Problem> {
+pub fn with_version(content: &[u8], version: &str) -> Result<Vec<u8>, Problem> {
     let start = if content.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
     serde_json::from_slice::<IgnoredAny>(&content[start..]).map_err(|error| Problem {
         message: error.to_string(),

@@ -122,6 +122,33 @@ fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
     *number == N::default()
 }
 
+/// What a release did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ReleaseStep {
+    /// It wrote the new version.
+    Versioned {
+        /// The version before.
+        old: String,
+        /// The version that is released.
+        new: String,
+        /// The files, from the root of the repository.
+        files: Vec<String>,
+    },
+    /// It made a commit and a tag.
+    Committed {
+        /// The tag.
+        tag: String,
+    },
+    /// Commit and tag are public.
+    Pushed {
+        /// Where they went.
+        remote: String,
+        /// The tag.
+        tag: String,
+    },
+}
+
 /// What happened. `image` is always an image's first reference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
@@ -367,6 +394,11 @@ pub enum EventKind {
     DeploymentFinished {
         /// What became of the services.
         summary: DeploymentSummary,
+    },
+    /// A release came further.
+    Release {
+        /// What was done.
+        step: ReleaseStep,
     },
     /// The run ended.
     RunFinished {

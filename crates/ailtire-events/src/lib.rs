@@ -16,6 +16,7 @@ pub use deployment::{
 };
 pub use diagnostic::{Diagnostic, Location, Related, Severity};
 pub use event::{
-    BuildFailure, Event, EventKind, EventSink, LogStream, NullSink, PushFailure, StepState, Summary,
+    BuildFailure, Event, EventKind, EventSink, LogStream, NullSink, PushFailure, ReleaseStep,
+    StepState, Summary,
 };
 pub use reason::{Change, DirtyReason};

@@ -68,7 +68,8 @@ impl Application {
                     let mut images = self.definitions.images.iter();
                     images.any(|image| image.reference() == reference)
                 };
-                let old = old.definitions.images.iter().map(|image| image.reference());
+                let old =
+                    old.definitions.images.iter().map(ailtire_manifest::ImageDefinition::reference);
                 removed.extend(old.filter(|old| !is_defined(old)).map(str::to_owned));
             }
             Err(why) => diagnostics.push(unreadable(revision, &why)),
@@ -85,7 +86,9 @@ impl Application {
         sink: &dyn EventSink,
     ) -> Result<Self, Error> {
         let mut outside = open.allow_outside.clone();
-        outside.iter_mut().for_each(|path| *path = tree.path(path));
+        for path in &mut outside {
+            *path = tree.path(path);
+        }
         // One that was not there then can't be needed by anything that was.
         outside.retain(|path| path.is_dir());
         let options = OpenOptions {

@@ -21,12 +21,20 @@ pub enum Error {
     /// The definitions, or what the command line says about them, can't be used.
     #[error("{} in the definitions", count(.0))]
     Definitions(Vec<Diagnostic>),
-    /// A revision of the source tree can't be had.
+    /// The git repository, or what is released of it, is not as it has to be.
     #[error("{message}")]
-    Revision {
-        /// What is missing.
+    Repository {
+        /// What is wrong.
         message: String,
         /// What to do next.
+        help: String,
+    },
+    /// A release got half-way: part of it is public already.
+    #[error("{message}")]
+    HalfReleased {
+        /// What was done, and what could not be done.
+        message: String,
+        /// How to go on, and how to go back.
         help: String,
     },
     /// Base images from elsewhere could not be fetched.

@@ -5,13 +5,11 @@
 //! a checkout (line ends, filters and all).
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::Error;
+use crate::{Error, git};
 
 /// A source tree at a revision; the files are gone when it is dropped.
 #[derive(Debug)]
@@ -30,16 +28,13 @@ impl RevisionTree {
     ///
     /// # Errors
     ///
-    /// [`Error::Revision`] where `root` is in no repository, or the repository does not have the
+    /// [`Error::Repository`] where `root` is in no repository, or the repository does not have the
     /// revision; [`Error::Io`] where git can't be run or the files can't be written.
     pub(crate) fn extract(root: &Path, others: &[PathBuf], revision: &str) -> Result<Self, Error> {
-        let top = PathBuf::from(line(&require(root, &["rev-parse", "--show-toplevel"], || {
-            let help = "what a change affects is found by comparing with a revision of git";
-            (format!("`{}` is not in a git repository", root.display()), help)
-        })?));
+        let top = git::top(root)?;
         let commit = format!("{revision}^{{commit}}");
         let arguments = ["rev-parse", "--verify", "--quiet", "--end-of-options", &commit];
-        let commit = line(&require(&top, &arguments, || {
+        let commit = git::line(&git::require(&top, &arguments, || {
             let help = "fetch it: clones of CI services often hold the newest commit only \
                         (`fetch-depth: 0`, `GIT_DEPTH: 0`)";
             (format!("the repository has no revision `{revision}`"), help)
@@ -82,76 +77,23 @@ impl RevisionTree {
         std::fs::create_dir_all(&self.copy).map_err(failed)?;
         let index = self.folder.path().join("index");
         let with_index = || {
-            let mut command = git(&self.top);
+            let mut command = git::command(&self.top);
             command.env("GIT_INDEX_FILE", &index);
             command
         };
-        done(with_index().args(["read-tree", &self.commit])).map_err(failed)?;
+        git::done(with_index().args(["read-tree", &self.commit])).map_err(failed)?;
         let mut list = with_index();
         list.args(["ls-files", "-z", "--"]);
         for path in paths {
             // An empty path is no path for git.
             list.arg(Path::new(".").join(path));
         }
-        let files = done(&mut list).map_err(failed)?;
+        let files = git::done(&mut list).map_err(failed)?;
         let mut prefix = OsString::from("--prefix=");
         prefix.push(&self.copy);
         prefix.push("/");
         let mut checkout = with_index();
         checkout.args(["checkout-index", "-z", "--stdin", "--quiet"]).arg(prefix);
-        feed(&mut checkout, &files).map_err(failed)
+        git::feed(&mut checkout, &files).map_err(failed)
     }
-}
-
-fn git(directory: &Path) -> Command {
-    let mut command = Command::new("git");
-    command.arg("-C").arg(directory).stdin(Stdio::null());
-    command
-}
-
-/// What git writes; where it does not know what is asked for, what that means and what to do.
-fn require(
-    directory: &Path,
-    arguments: &[&str],
-    problem: impl FnOnce() -> (String, &'static str),
-) -> Result<Vec<u8>, Error> {
-    let output = git(directory).args(arguments).output().map_err(|source| Error::Io {
-        action: "run `git` in",
-        path: directory.to_owned(),
-        source,
-    })?;
-    if output.status.success() {
-        return Ok(output.stdout);
-    }
-    let (mut message, help) = problem();
-    let said = String::from_utf8_lossy(&output.stderr);
-    if !said.trim().is_empty() {
-        message = format!("{message}: {}", said.trim());
-    }
-    Err(Error::Revision { message, help: help.to_owned() })
-}
-
-fn done(command: &mut Command) -> std::io::Result<Vec<u8>> {
-    succeeded(command.output()?)
-}
-
-/// Runs `command` with `input` as its standard input, which may be more than a pipe holds.
-fn feed(command: &mut Command, input: &[u8]) -> std::io::Result<()> {
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-    let written = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(input));
-    succeeded(child.wait_with_output()?)?;
-    written
-}
-
-fn succeeded(output: Output) -> std::io::Result<Vec<u8>> {
-    if output.status.success() {
-        return Ok(output.stdout);
-    }
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(std::io::Error::other(format!("git ended with {}: {said}", output.status)))
-}
-
-fn line(output: &[u8]) -> String {
-    String::from_utf8_lossy(output).trim_end_matches('\n').to_owned()
 }

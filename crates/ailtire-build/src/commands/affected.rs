@@ -112,14 +112,14 @@ pub(super) fn since_revision(
     Ok(application.affected_since(revision, options, &open, &NullSink)?)
 }
 
-fn is_affected(image: &&PlannedImage) -> bool {
-    image.action != Action::Fresh
+fn affected_images(affected: &Affected) -> impl Iterator<Item = &PlannedImage> {
+    affected.plan.images.iter().filter(|image| image.action != Action::Fresh)
 }
 
 fn text(affected: &Affected, since: &str, verbosity: Verbosity) -> String {
     let most = if verbosity == Verbosity::Verbose { usize::MAX - 1 } else { REASONS };
     let mut text = String::new();
-    for image in affected.plan.images.iter().filter(is_affected) {
+    for image in affected_images(affected) {
         let _ = writeln!(text, "{NOTICE}affected{NOTICE:#}  {}", styled(STRONG, &image.reference));
         let reasons = match image.action.reasons() {
             [DirtyReason::NeverBuilt] => format!("{INDENT}because it is new\n"),
@@ -164,7 +164,7 @@ fn document<'run>(
     application: &'run Application,
 ) -> Document<'run> {
     let definitions = application.definitions();
-    let images = affected.plan.images.iter().filter(is_affected).map(|image| {
+    let images = affected_images(affected).map(|image| {
         let definition = &definitions.images[image.definition];
         Image {
             image: &image.reference,

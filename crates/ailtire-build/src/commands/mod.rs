@@ -18,6 +18,7 @@ pub(crate) mod plan;
 pub(crate) mod plan_deploy;
 pub(crate) mod push;
 mod reasons;
+pub(crate) mod release;
 pub(crate) mod rollback;
 pub(crate) mod status;
 pub(crate) mod undeploy;

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use ailtire_events::{
-    BuildFailure, Diagnostic, DirtyReason, EventKind, Location, Severity, StepState, Summary,
+    BuildFailure, Diagnostic, DirtyReason, EventKind, Location, ReleaseStep, Severity, StepState,
+    Summary,
 };
 
 use super::deployment::Deployments;
@@ -82,6 +83,7 @@ impl Human {
                 let where_ = if *loaded { "fetched from the registry" } else { "in the registry" };
                 status("Cached", GOOD, &format!("{image} {where_}"))
             }
+            EventKind::Release { step } => released(step),
             EventKind::Pulling { reference } => status("Pulling", BUSY, reference),
             EventKind::BuildStarted { image } if !self.bars => status("Building", BUSY, image),
             EventKind::BuildStep { image, step, state } => self.step(image, step, *state),
@@ -221,6 +223,20 @@ impl Human {
     fn excerpt(&self, dockerfile: &str, line: u32) -> Option<String> {
         let text = std::fs::read_to_string(self.root.as_ref()?.join(dockerfile)).ok()?;
         Location::in_text(dockerfile, &text, line, None).excerpt
+    }
+}
+
+/// A step of a release.
+fn released(step: &ReleaseStep) -> String {
+    match step {
+        ReleaseStep::Versioned { old, new, files } => {
+            let what = format!("version {new} after {old} to {}", files.join(", "));
+            status("Written", GOOD, &what)
+        }
+        ReleaseStep::Committed { tag } => status("Tagged", GOOD, &format!("commit {tag}")),
+        ReleaseStep::Pushed { remote, tag } => {
+            status("Pushed", GOOD, &format!("commit and tag {tag} to {remote}"))
+        }
     }
 }
 
