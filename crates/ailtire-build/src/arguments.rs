@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     affected, build, check, clean, completions, compose, context, deploy, graph, history, logs,
-    plan, push, release, rollback, status, undeploy, why,
+    manual, plan, push, release, rollback, status, undeploy, why,
 };
 use crate::error::Failure;
 use crate::exit;
@@ -57,6 +57,8 @@ pub(crate) enum Command {
     Compose(compose::ComposeArguments),
     Clean(clean::CleanArguments),
     Completions(completions::CompletionsArguments),
+    #[command(hide = true)]
+    Manual(manual::ManualArguments),
 }
 
 /// What every command understands, before or after its name.

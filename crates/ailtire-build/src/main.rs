@@ -39,7 +39,7 @@ fn main() -> ExitCode {
 fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Result<u8, Failure> {
     use commands::{
         affected, build, check, clean, completions, compose, context, deploy, graph, history, logs,
-        plan, push, release, rollback, status, undeploy, why,
+        manual, plan, push, release, rollback, status, undeploy, why,
     };
     match command {
         Command::Build(arguments) => block_on(build::run(global, arguments, printer)),
@@ -59,6 +59,7 @@ fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Re
         Command::Check(arguments) => check::run(global, &arguments, printer),
         Command::Compose(arguments) => compose::run(global, &arguments, printer),
         Command::Clean(arguments) => block_on(clean::run(global, arguments, printer)),
+        Command::Manual(arguments) => manual::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, printer),
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod graph;
 mod graph_formats;
 pub(crate) mod history;
 pub(crate) mod logs;
+pub(crate) mod manual;
 mod outcome;
 pub(crate) mod plan;
 pub(crate) mod plan_deploy;
