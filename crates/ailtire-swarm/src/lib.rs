@@ -10,6 +10,7 @@ mod convert;
 mod desired;
 mod digest;
 mod fields;
+mod follow;
 mod history;
 mod lock;
 pub mod logs;
@@ -18,8 +19,10 @@ mod observe;
 mod order;
 mod plan;
 mod remove;
+mod root;
 pub mod spec;
 pub mod status;
+pub mod token;
 mod undo;
 
 pub use apply::{
@@ -28,6 +31,7 @@ pub use apply::{
 pub use converge::{ContainerStatus, Task, TaskStatus, WaitOptions};
 pub use convert::{StackToConvert, convert};
 pub use desired::*;
+pub use follow::{FollowOptions, Followed, follow};
 pub use history::{Deed, Entry, History, HistoryError, KEPT};
 pub use lock::DeploymentLock;
 pub use observe::{
@@ -36,3 +40,4 @@ pub use observe::{
 };
 pub use plan::{Changes, ObjectChange, Orphan, PlanOptions, ServiceChange, StackChanges, plan};
 pub use remove::{RemoveOptions, Removed, remove};
+pub use root::{RootManager, RootService};
