@@ -11,6 +11,7 @@ mod desired;
 mod digest;
 mod fields;
 mod history;
+mod images;
 mod lock;
 pub mod logs;
 pub mod manager;
@@ -29,6 +30,7 @@ pub use converge::{ContainerStatus, Task, TaskStatus, WaitOptions};
 pub use convert::{StackToConvert, convert};
 pub use desired::*;
 pub use history::{Deed, Entry, History, HistoryError, KEPT};
+pub use images::{Lookup, PinnedImage, ResolveImage};
 pub use lock::DeploymentLock;
 pub use observe::{
     Observed, ObservedFile, ObservedNetwork, ObservedService, ServiceStatus, UpdateStatus, observe,
