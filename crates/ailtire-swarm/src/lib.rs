@@ -27,7 +27,7 @@ pub use apply::{
     ApplyError, ApplyOptions, OnFailure, Outcome, RollbackReport, ServiceEnd, ServiceOutcome, apply,
 };
 pub use converge::{ContainerStatus, Task, TaskStatus, WaitOptions};
-pub use convert::{StackToConvert, convert};
+pub use convert::{StackToConvert, convert, family_network};
 pub use desired::*;
 pub use history::{Deed, Entry, History, HistoryError, KEPT};
 pub use images::{Lookup, PinnedImage, ResolveImage};
