@@ -96,6 +96,12 @@ pub fn read(tree: &Tree, source: &DesignSource, context: &StackContext) -> Read 
     read::read(tree, source, context)
 }
 
+/// Reads a compose file whose text did not come from `tree`; what it names is looked up as if it
+/// were there at `path`.
+pub fn read_text(tree: &Tree, path: &str, text: &str, context: &StackContext) -> Read {
+    read::read_text(tree, path, text, context)
+}
+
 /// `design` as a compose file in long syntax.
 ///
 /// Docker's client from 20.10 on takes it (`docker stack deploy -c`), with the same result: its

@@ -1,5 +1,6 @@
 //! The program inside stack images: deploys, serves, watches and removes a stack.
 
+pub mod auth;
 pub mod report;
 
 /// Runs the program with the arguments and variables of the process; its exit code.

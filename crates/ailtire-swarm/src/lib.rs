@@ -12,6 +12,7 @@ mod digest;
 mod fields;
 mod follow;
 mod history;
+mod images;
 mod lock;
 pub mod logs;
 pub mod manager;
@@ -29,10 +30,11 @@ pub use apply::{
     ApplyError, ApplyOptions, OnFailure, Outcome, RollbackReport, ServiceEnd, ServiceOutcome, apply,
 };
 pub use converge::{ContainerStatus, Task, TaskStatus, WaitOptions};
-pub use convert::{StackToConvert, convert};
+pub use convert::{StackToConvert, convert, family_network};
 pub use desired::*;
 pub use follow::{FollowOptions, Followed, follow};
 pub use history::{Deed, Entry, History, HistoryError, KEPT};
+pub use images::{Lookup, PinnedImage, ResolveImage};
 pub use lock::DeploymentLock;
 pub use observe::{
     Observed, ObservedFile, ObservedNetwork, ObservedService, ServiceStatus, UpdateStatus, observe,
