@@ -39,6 +39,35 @@ pub struct Followed<'a> {
     pub root_id: &'a str,
 }
 
+impl Followed<'_> {
+    /// What is known where nobody waits: what became of the root's manager.
+    pub fn detached(&self, sink: &dyn EventSink) -> Outcome {
+        let (action, changes) = self.root.compare(self.before);
+        let root = &self.root.0;
+        let stack = root.spec.labels.get(label::STACK_PATH).cloned().unwrap_or_default();
+        sink.emit(EventKind::ObjectChanged {
+            stack: stack.clone(),
+            kind: ObjectKind::Service,
+            name: root.name.clone(),
+            action,
+            changes,
+        });
+        let mut outcome = Outcome::cancelled();
+        outcome.error = None;
+        outcome.summary.stacks = self.planned.stacks.len();
+        count(&mut outcome.summary, action);
+        outcome.services.push(ServiceOutcome {
+            stack,
+            service: root.name.clone(),
+            full_name: root.spec.name.clone(),
+            action,
+            end: ServiceEnd::Detached,
+        });
+        outcome.left_changes = action != ObjectAction::Untouched;
+        outcome
+    }
+}
+
 /// How to wait.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FollowOptions {

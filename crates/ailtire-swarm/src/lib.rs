@@ -42,4 +42,4 @@ pub use observe::{
 };
 pub use plan::{Changes, ObjectChange, Orphan, PlanOptions, ServiceChange, StackChanges, plan};
 pub use remove::{RemoveOptions, Removed, remove};
-pub use root::{RootManager, RootService};
+pub use root::{Provisions, RootManager, RootService};

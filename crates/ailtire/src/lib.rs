@@ -23,6 +23,7 @@ mod schedule;
 mod selection;
 mod settings;
 mod stacks;
+mod up;
 
 pub use ailtire_compose::to_yaml;
 pub use ailtire_context::{BaseKind, LeftOut};
@@ -48,3 +49,4 @@ pub use plan::{Action, Plan, PlanOptions, PlannedBase, PlannedImage};
 pub use selection::Selection;
 pub use stacks::{StackInstance, StackTree};
 pub use tokio_util::sync::CancellationToken;
+pub use up::{NoToken, UpOptions, UpOutcome, read_token, rotate_token};
