@@ -110,7 +110,7 @@ fn dot_env(
         }
     };
     let known = Variables::new(context, BTreeMap::new());
-    let (assignments, mistakes) = dotenv::parse(&text, &|name| known.get(name).map(str::to_owned));
+    let (assignments, mistakes) = dotenv::parse(&text, &|name| known.value_or_symbol(name));
     for mistake in mistakes {
         let Position { line, column, length } = mistake.position;
         let location = Location::in_text(&path, &text, line, Some(column)).with_length(length);
