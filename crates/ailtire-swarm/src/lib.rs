@@ -10,6 +10,7 @@ mod convert;
 mod desired;
 mod digest;
 mod fields;
+mod follow;
 mod history;
 mod images;
 mod lock;
@@ -19,8 +20,10 @@ mod observe;
 mod order;
 mod plan;
 mod remove;
+mod root;
 pub mod spec;
 pub mod status;
+pub mod token;
 mod undo;
 
 pub use apply::{
@@ -29,6 +32,7 @@ pub use apply::{
 pub use converge::{ContainerStatus, Task, TaskStatus, WaitOptions};
 pub use convert::{StackToConvert, convert, family_network};
 pub use desired::*;
+pub use follow::{FollowOptions, Followed, follow};
 pub use history::{Deed, Entry, History, HistoryError, KEPT};
 pub use images::{Lookup, PinnedImage, ResolveImage};
 pub use lock::DeploymentLock;
@@ -38,3 +42,4 @@ pub use observe::{
 };
 pub use plan::{Changes, ObjectChange, Orphan, PlanOptions, ServiceChange, StackChanges, plan};
 pub use remove::{RemoveOptions, Removed, remove};
+pub use root::{RootManager, RootService};
