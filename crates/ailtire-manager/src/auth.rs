@@ -25,6 +25,7 @@ mod visit;
 pub use session::{SESSION_COOKIE, SESSION_LENGTH, Session};
 pub use token::{Token, TokenError};
 pub use visit::Visit;
+pub(crate) use visit::safe_prefix;
 
 use std::collections::HashMap;
 use std::fmt;

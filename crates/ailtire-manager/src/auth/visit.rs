@@ -108,7 +108,7 @@ impl<'a> Visit<'a> {
 
 /// `prefix` without a slash at its end, if it can be the beginning of a path and of nothing else:
 /// it goes into cookies and addresses.
-pub(super) fn safe_prefix(prefix: &str) -> Option<&str> {
+pub(crate) fn safe_prefix(prefix: &str) -> Option<&str> {
     let prefix = prefix.trim_end_matches('/');
     let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%/@:+".contains(&byte);
     let is_path = prefix.starts_with('/')
