@@ -22,6 +22,7 @@ mod registries;
 mod schedule;
 mod selection;
 mod settings;
+mod stack_images;
 mod stacks;
 mod up;
 
@@ -47,6 +48,7 @@ pub use error::Error;
 pub use graph::{Edge, ImageGraph};
 pub use plan::{Action, Plan, PlanOptions, PlannedBase, PlannedImage};
 pub use selection::Selection;
+pub use stack_images::ManagerProgram;
 pub use stacks::{StackInstance, StackTree};
 pub use tokio_util::sync::CancellationToken;
 pub use up::{NoToken, UpOptions, UpOutcome, read_token, rotate_token};
