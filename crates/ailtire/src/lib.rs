@@ -51,4 +51,4 @@ pub use selection::Selection;
 pub use stack_images::ManagerProgram;
 pub use stacks::{StackInstance, StackTree};
 pub use tokio_util::sync::CancellationToken;
-pub use up::{NoToken, UpOptions, UpOutcome, read_token, rotate_token};
+pub use up::{NoToken, UpOptions, UpOutcome, read_token, require_no_managers, rotate_token};

@@ -220,6 +220,8 @@ async fn deploy(
     let engine = interrupt.or_cancelled(engine).await?.map_err(Failure::gave_up)??;
     let swarm = ailtire::require_swarm(&engine, arguments.init_swarm);
     interrupt.or_cancelled(swarm).await??;
+    // Before anything is built for nothing.
+    ailtire::require_no_managers(&engine, &application.identity()).await?;
     let forbidden = arguments.no_build || arguments.plan.is_some();
     let building = Building { forbidden, jobs: arguments.jobs };
     let built =

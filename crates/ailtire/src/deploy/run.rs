@@ -17,7 +17,7 @@ use super::record::record_in;
 use super::{Deployment, desired};
 use crate::build::BuiltReference;
 use crate::plan::{Action, PlanOptions};
-use crate::up::{refuse_where_managed, require_whole};
+use crate::up::{require_no_managers, require_whole};
 use crate::{Application, Error};
 
 /// How long a service may take where nothing else is said.
@@ -265,7 +265,7 @@ impl Application {
         sink: &dyn EventSink,
         cancel: &CancellationToken,
     ) -> Result<Outcome, Error> {
-        refuse_where_managed(engine, &self.identity()).await?;
+        require_no_managers(engine, &self.identity()).await?;
         let nothing = BTreeSet::new();
         let desired = self.desired(deployment, built, &nothing, options, engine, sink).await?;
         let settings = ApplyOptions {
@@ -310,7 +310,7 @@ pub async fn roll_back(
     sink: &dyn EventSink,
     cancel: &CancellationToken,
 ) -> Result<Outcome, Error> {
-    refuse_where_managed(engine, identity).await?;
+    require_no_managers(engine, identity).await?;
     let outcome =
         locked(identity, ("rollback", &options.by), engine, sink, cancel, async |cancel| {
             let history = History::read(engine, identity).await?;

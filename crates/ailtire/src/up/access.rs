@@ -60,10 +60,7 @@ impl NoToken {
 /// # Errors
 ///
 /// [`Error::Managed`] where managers of this deployment run.
-pub(crate) async fn refuse_where_managed(
-    engine: &Engine,
-    identity: &Identity,
-) -> Result<(), Error> {
+pub async fn require_no_managers(engine: &Engine, identity: &Identity) -> Result<(), Error> {
     if token::managers(engine, identity).await?.is_empty() {
         return Ok(());
     }
@@ -76,7 +73,7 @@ pub(crate) async fn refuse_where_managed(
 ///
 /// [`Error::Managed`] where managers of this deployment run.
 pub(crate) async fn require_whole(engine: &Engine, identity: &Identity) -> Result<(), Error> {
-    match refuse_where_managed(engine, identity).await {
+    match require_no_managers(engine, identity).await {
         Err(Error::Managed { root, .. }) => Err(Error::Managed { root, whole: false }),
         other => other,
     }

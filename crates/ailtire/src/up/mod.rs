@@ -25,8 +25,8 @@ use crate::build::BuiltReference;
 use crate::deploy::{Deployment, locked, record};
 use crate::{Application, Error};
 
-pub use access::{NoToken, read_token, rotate_token};
-pub(crate) use access::{refuse_where_managed, require_whole};
+pub(crate) use access::require_whole;
+pub use access::{NoToken, read_token, require_no_managers, rotate_token};
 
 /// How to bring an application up.
 #[derive(Debug, Clone)]
