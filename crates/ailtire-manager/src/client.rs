@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 
 use crate::auth::Token;
 
-/// How long another manager may take to answer.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long another manager may take to answer where nothing else is said.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest answer that is believed.
 const LIMIT: usize = 16 * 1024 * 1024;
@@ -26,15 +26,17 @@ pub(crate) struct Ask<'a> {
     pub(crate) path: &'a str,
     pub(crate) token: Option<&'a Token>,
     pub(crate) body: Option<&'a Value>,
+    /// How long the answer may take.
+    pub(crate) within: Duration,
 }
 
 impl Ask<'_> {
     /// Asks, and reads the whole answer.
     pub(crate) async fn send(self) -> Result<(StatusCode, Bytes), String> {
-        let address = self.address;
-        match tokio::time::timeout(TIMEOUT, self.exchange()).await {
+        let (address, within) = (self.address, self.within);
+        match tokio::time::timeout(within, self.exchange()).await {
             Ok(answer) => answer.map_err(|why| format!("{address}: {why}")),
-            Err(_) => Err(format!("{address}: no answer within {} s", TIMEOUT.as_secs())),
+            Err(_) => Err(format!("{address}: no answer within {} ms", within.as_millis())),
         }
     }
 

@@ -7,7 +7,7 @@ use ailtire_compose::{StackContext, StackDesign};
 use ailtire_docker::{Engine, EngineError};
 use ailtire_events::{Diagnostic, ObjectAction};
 use ailtire_swarm::spec::NetworkSpec;
-use ailtire_swarm::status::{ServiceCondition, stack_status};
+use ailtire_swarm::status::{ServiceCondition, StackStatus, Status, stack_status};
 use ailtire_swarm::{
     ApplyOptions, Changes, Desired, Lookup, Observed, OnFailure, PinnedImage, PlanOptions,
     RemoveOptions, ResolveImage, ResolvedImages, WaitOptions, apply, label, observe, observe_all,
@@ -55,12 +55,13 @@ impl Deployer {
     }
 
     /// The stack's own family network, from the stack image's design.
-    pub(crate) fn family(manager: &Manager, place: &Place) -> Result<NetworkSpec, Failure> {
+    pub(crate) fn family(manager: &Manager, place: &Place) -> NetworkSpec {
         let context = place.context(&manager.settings, Default::default());
-        let design = read(manager, &manager.content.design, &context)?;
+        // What is wrong with the design is said when it is deployed.
+        let design = read(manager, &manager.content.design, &context).unwrap_or_default();
         let images = ResolvedImages::new();
         let setup = Setup { place, version: None, images: &images, token_secret: "" };
-        Ok(setup.own_family(&design, &place.family_network(&design)))
+        setup.own_family(&design, &place.family_network(&design))
     }
 
     /// What is to run: the design, and what that means in the swarm.
@@ -75,13 +76,12 @@ impl Deployer {
         let images = self.images(&design, update).await?;
         let version = self.manager.content.bundle.version.as_deref();
         let secret = &self.secret;
-        let setup =
-            Setup { place: &self.place, version, images: &images, token_secret: secret };
+        let setup = Setup { place: &self.place, version, images: &images, token_secret: secret };
         let mut desired = setup.desired(&design)?;
         let observed = observe(&self.engine, &desired).await?;
         desired::keep_scales(&mut desired, &observed);
         let stopped = self.manager.state().stopped.clone();
-        desired.stacks[0].services.retain(|service| !stopped.contains(&service.name));
+        leave_out(&mut desired, &self.place, &stopped);
         Ok((design, desired, observed))
     }
 
@@ -189,8 +189,7 @@ impl Deployer {
         };
         count(&self.manager.counters.applies);
         let cancel = CancellationToken::new();
-        let outcome =
-            apply(&self.engine, desired, changes, &settings, &LogSink, cancel).await;
+        let outcome = apply(&self.engine, desired, changes, &settings, &LogSink, cancel).await;
         match outcome.error {
             None => Ok(true),
             Some(ailtire_swarm::ApplyError::OutOfDate) => Ok(false),
@@ -214,8 +213,12 @@ impl Deployer {
             return Ok(());
         }
         log::info("stacks that are not of the design any more are removed", json!(null));
-        let options =
-            RemoveOptions { namespaces: others, volumes: false, timeout: self.manager.settings.timeout };
+        let options = RemoveOptions {
+            namespaces: others,
+            volumes: false,
+            timeout: self.manager.settings.timeout,
+            keep: BTreeSet::new(),
+        };
         let cancel = CancellationToken::new();
         let removed =
             remove(&self.engine, &self.place.identity, None, &options, &LogSink, &cancel).await?;
@@ -234,7 +237,10 @@ impl Deployer {
         if let Some(missing) = desired::missing(&desired, &observed) {
             let services = missing.stacks[0].services.iter().map(|service| &service.name);
             let services: Vec<&String> = services.collect();
-            log::warn("something disappeared, and is brought back", json!({ "services": services }));
+            log::warn(
+                "something disappeared, and is brought back",
+                json!({ "services": services }),
+            );
             let options = PlanOptions::default();
             let observed = observe(&self.engine, &missing).await?;
             let changes = plan(&missing, &observed, &options)?;
@@ -277,7 +283,7 @@ impl Deployer {
         let mut status = stack_status(engine, &place.identity, &place.instance).await?;
         let state = self.manager.state();
         if let Some(desired) = &state.desired {
-            status.add_missing(desired);
+            add_missing(&mut status, desired);
         }
         let services = status.stacks.iter().flat_map(|stack| &stack.services);
         let with = |conditions: &[ServiceCondition]| -> Vec<&str> {
@@ -293,9 +299,10 @@ impl Deployer {
             let message = format!("not as it is to be: {}", bad.join(", "));
             return Ok((StackState::Degraded, Some(message)));
         }
-        let ill = state.children.iter().filter(|(_, child)| {
-            matches!(child.state, StackState::Degraded | StackState::Failed)
-        });
+        let ill = state
+            .children
+            .iter()
+            .filter(|(_, child)| matches!(child.state, StackState::Degraded | StackState::Failed));
         let ill: Vec<&str> = ill.map(|(service, _)| service.as_str()).collect();
         if !ill.is_empty() {
             let message = format!("stacks inside are not as they are to be: {}", ill.join(", "));
@@ -307,8 +314,8 @@ impl Deployer {
             return Ok((StackState::Deploying, Some(message)));
         }
         let drifted: Vec<&str> = self.drifted.iter().map(String::as_str).collect();
-        let message = (!drifted.is_empty())
-            .then(|| format!("changed by hand: {}", drifted.join(", ")));
+        let message =
+            (!drifted.is_empty()).then(|| format!("changed by hand: {}", drifted.join(", ")));
         Ok((StackState::Running, message))
     }
 
@@ -325,12 +332,18 @@ impl Deployer {
         state.children.remove(service);
         if let Some(desired) = &state.desired {
             let mut desired = Desired::clone(desired);
-            desired.stacks[0].services.retain(|it| it.name != service);
-            let path = format!("{}/{service}", self.place.path_text());
-            desired.stacks.retain(|stack| stack.path != path);
+            leave_out(&mut desired, &self.place, &[service.to_owned()].into());
             state.desired = Some(Arc::new(desired));
         }
     }
+}
+
+/// Takes services that run stacks out, and what is to be there of these stacks.
+fn leave_out(desired: &mut Desired, place: &Place, services: &BTreeSet<String>) {
+    let own = place.path_text();
+    desired.stacks[0].services.retain(|service| !services.contains(&service.name));
+    let is_out = |path: &str| services.iter().any(|service| path == format!("{own}/{service}"));
+    desired.stacks.retain(|stack| !is_out(&stack.path));
 }
 
 /// Reads a design. What is odd about it is written into the log.
@@ -349,6 +362,19 @@ pub(crate) fn read(
         }
         None => Err(read.diagnostics),
     }
+}
+
+/// Adds services of the stack that are not there, even if none of them is.
+pub(crate) fn add_missing(status: &mut Status, desired: &Desired) {
+    let own = &desired.stacks[0];
+    if status.stacks.iter().all(|stack| stack.instance != own.namespace) {
+        status.stacks.push(StackStatus {
+            path: own.path.clone(),
+            instance: own.namespace.clone(),
+            services: Vec::new(),
+        });
+    }
+    status.add_missing(desired);
 }
 
 /// Whether a stack is inside of the stack `of`, by their paths.

@@ -11,7 +11,7 @@ use ailtire_swarm::{
     convert, family_network, label,
 };
 
-use crate::place::{Child, Place, family_of};
+use crate::place::{Child, Place};
 
 /// What is to be known besides the design.
 pub(crate) struct Setup<'a> {
@@ -93,12 +93,11 @@ impl Setup<'_> {
     /// Of a stack inside, only its family network: its manager can't run without it.
     fn outline(&self, child: &Child, design: &StackDesign) -> DesiredStack {
         let stack = self.stack((&child.instance, &child.path), Some(0), design);
-        let definition = design.services.get(&child.service).and_then(family_of);
         DesiredStack {
             namespace: child.instance.clone(),
             path: child.path.clone(),
             parent: Some(0),
-            networks: vec![family_network(&stack, &child.family_network, definition)],
+            networks: vec![family_network(&stack, &child.family_network, Some(&child.family))],
             external_networks: Vec::new(),
             configs: Vec::new(),
             external_configs: Vec::new(),
@@ -164,10 +163,7 @@ pub(crate) fn keep_scales(desired: &mut Desired, observed: &Observed) {
 
 /// Of what is to run, only what is not there: whatever somebody changed by hand stays as it is.
 pub(crate) fn missing(desired: &Desired, observed: &Observed) -> Option<Desired> {
-    let mut missing = Desired {
-        scope: Scope::Only { stacks: BTreeSet::new() },
-        ..desired.clone()
-    };
+    let mut missing = Desired { scope: Scope::Only { stacks: BTreeSet::new() }, ..desired.clone() };
     for stack in &mut missing.stacks {
         stack.services.retain(|service| observed.service(&service.spec.name).is_none());
         stack.networks.retain(|network| observed.network(&network.name).is_none());

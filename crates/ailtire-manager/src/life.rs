@@ -122,7 +122,7 @@ async fn try_to_begin(
         "service": place.own.service.as_ref().map(|service| &service.name),
     });
     log::info("this manager knows its place", fields);
-    let family = Deployer::family(manager, &place)?;
+    let family = Deployer::family(manager, &place);
     let token_file = &manager.settings.token_file;
     match setup::prepare(&engine, &place, token_file, &family).await? {
         Setup::Replaced => {

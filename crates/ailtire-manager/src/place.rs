@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use ailtire_compose::{Bundle, ParentStack, Purpose, Service, StackContext, StackDesign};
+use ailtire_compose::{
+    Bundle, Network, ParentStack, Purpose, Service, StackContext, StackDesign, network_name,
+};
 use ailtire_swarm::Identity;
-use ailtire_swarm::manager::token_secret_name;
+use ailtire_swarm::manager::child_instance;
+use ailtire_swarm::token;
 
 use crate::settings::Settings;
 use crate::whoami::Own;
@@ -31,6 +34,8 @@ pub(crate) struct Child {
     pub(crate) path: String,
     /// Name of its family network.
     pub(crate) family_network: String,
+    /// That network.
+    pub(crate) family: Network,
 }
 
 impl Place {
@@ -93,24 +98,30 @@ impl Place {
 
     /// Name of the secret with the application's token.
     pub(crate) fn token_secret(&self) -> String {
-        token_secret_name(&self.identity)
+        token::secret_name(&self.identity.root)
     }
 
     /// The stack that `service` of this one runs.
     pub(crate) fn child(&self, name: &str, service: &Service) -> Child {
-        let instance = format!("{}_{name}-1", self.instance);
+        let instance = child_instance(&self.instance, name);
         let mut path = self.path.clone();
         path.push(name.to_owned());
-        let context = StackContext {
+        let context = self.child_context(&instance, &path);
+        let family = context.family_definition(service.family.as_ref());
+        let family_network = network_name(&instance, "family", Some(&family));
+        Child { service: name.to_owned(), instance, path: path.join("/"), family_network, family }
+    }
+
+    /// What the stack's own manager reads its design for, as far as its family network depends on it.
+    fn child_context(&self, instance: &str, path: &[String]) -> StackContext {
+        StackContext {
             application: self.identity.application.clone(),
-            instance: instance.clone(),
-            path: path.clone(),
+            environment: self.identity.environment.clone(),
+            instance: instance.to_owned(),
+            path: path.to_vec(),
+            parent: Some(ParentStack { instance: self.instance.clone(), ..ParentStack::default() }),
             ..StackContext::default()
-        };
-        let family_network = family_of(service)
-            .and_then(|network| network.name.clone())
-            .unwrap_or_else(|| context.family_network());
-        Child { service: name.to_owned(), instance, path: path.join("/"), family_network }
+        }
     }
 
     /// The stacks inside this one.
@@ -118,11 +129,6 @@ impl Place {
         let stacks = design.services.iter().filter(|(_, service)| service.is_stack);
         stacks.map(|(name, service)| self.child(name, service)).collect()
     }
-}
-
-/// How the design of the stack that `service` runs defines its family network itself.
-pub(crate) fn family_of(_service: &Service) -> Option<&ailtire_compose::Network> {
-    None
 }
 
 #[cfg(test)]

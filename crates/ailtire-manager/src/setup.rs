@@ -7,7 +7,7 @@ use ailtire_docker::{Engine, EngineError};
 use ailtire_swarm::label;
 use ailtire_swarm::manager::{MANAGER_ALIAS, TOKEN_FILE};
 use ailtire_swarm::spec::{NetworkSpec, SecretSpec};
-use ailtire_swarm::{ObservedFile, ObservedNetwork};
+use ailtire_swarm::{ObservedFile, ObservedNetwork, token};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -149,7 +149,8 @@ async fn service_secret(
     place: &Place,
     held: Option<&Token>,
 ) -> Result<(String, String), Failure> {
-    let name = place.token_secret();
+    let known = token::find(engine, &place.identity).await?;
+    let name = known.unwrap_or_else(|| place.token_secret());
     if let Some(id) = find_secret(engine, &name).await? {
         return Ok((id, name));
     }
@@ -203,11 +204,7 @@ fn set_labels(spec: &mut Value, place: &Place) {
 }
 
 /// A container that is no task joins the network by itself.
-async fn join(
-    engine: &Engine,
-    container: &OwnContainer,
-    network: &str,
-) -> Result<(), EngineError> {
+async fn join(engine: &Engine, container: &OwnContainer, network: &str) -> Result<(), EngineError> {
     if container.networks.iter().any(|known| known == network) {
         return Ok(());
     }

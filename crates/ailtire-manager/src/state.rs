@@ -11,6 +11,7 @@ use ailtire_gateway::{Gateway, Route};
 use ailtire_swarm::Desired;
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Access, Token};
 use crate::bundle::Content;
@@ -32,6 +33,8 @@ pub(crate) struct Manager {
     pub(crate) commands: mpsc::Sender<Command>,
     /// Something happened that may need doing.
     pub(crate) wake: Notify,
+    /// Ends answers that would go on for ever.
+    pub(crate) closing: CancellationToken,
     /// Counts changes that somebody who looks wants to see.
     changes: watch::Sender<u64>,
     engine: OnceLock<Engine>,
@@ -80,12 +83,28 @@ pub(crate) type Reply = oneshot::Sender<Result<Value, ApiError>>;
 
 /// What the interface asks of who deploys.
 pub(crate) enum Command {
-    Scale { service: String, replicas: u64, reply: Reply },
-    Redeploy { service: Option<String>, reply: Reply },
-    Update { update: Box<Update>, reply: Reply },
-    Shutdown { volumes: bool, reply: Option<Reply> },
+    Scale {
+        service: String,
+        replicas: u64,
+        reply: Reply,
+    },
+    Redeploy {
+        service: Option<String>,
+        reply: Reply,
+    },
+    Update {
+        update: Box<Update>,
+        reply: Reply,
+    },
+    Shutdown {
+        volumes: bool,
+        reply: Option<Reply>,
+    },
     /// A stack inside was shut down.
-    Stopped { service: String, reply: Reply },
+    Stopped {
+        service: String,
+        reply: Reply,
+    },
 }
 
 impl Manager {
@@ -118,6 +137,7 @@ impl Manager {
             counters: Counters::default(),
             commands,
             wake: Notify::new(),
+            closing: CancellationToken::new(),
             changes: watch::Sender::new(0),
             engine: OnceLock::new(),
             state: Mutex::new(state),
@@ -225,6 +245,11 @@ impl Manager {
 }
 
 impl State {
+    /// All routes, longest prefix first.
+    pub(crate) fn all_routes(&self) -> &[RouteEntry] {
+        &self.routes
+    }
+
     fn next_id(&mut self) -> u64 {
         let id = self.next_route;
         self.next_route += 1;

@@ -62,10 +62,8 @@ impl Update {
     fn spec(&self, place: &Place, base: &str) -> ConfigSpec {
         let text = json!(self).to_string();
         let hash = digest([&text]);
-        let short = shorten(
-            &format!("{}.update", place.instance),
-            FILE_NAME_LIMIT - HASH_DIGITS - 1,
-        );
+        let short =
+            shorten(&format!("{}.update", place.instance), FILE_NAME_LIMIT - HASH_DIGITS - 1);
         let mut labels: BTreeMap<String, String> = place.identity.labels().into();
         labels.insert(label::NAMESPACE.to_owned(), place.instance.clone());
         labels.insert(label::STACK_PATH.to_owned(), place.path_text());
@@ -116,8 +114,7 @@ impl Update {
 }
 
 fn is_spec(config: &ObservedFile, spec: &ConfigSpec) -> bool {
-    config.name == spec.name
-        && config.labels.get(label::UPDATE) == spec.labels.get(label::UPDATE)
+    config.name == spec.name && config.labels.get(label::UPDATE) == spec.labels.get(label::UPDATE)
 }
 
 async fn kept(engine: &Engine, place: &Place) -> Result<Vec<ObservedFile>, EngineError> {

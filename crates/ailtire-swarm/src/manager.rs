@@ -3,12 +3,12 @@
 //! The same pieces make the root's service (`up`) and those of the stacks inside a stack (the
 //! manager that deploys them), so that both come out alike.
 
-use ailtire_compose::{FILE_NAME_LIMIT, NETWORK_NAME_LIMIT, shorten};
+use ailtire_compose::{NETWORK_NAME_LIMIT, shorten};
 
+use crate::label;
 use crate::spec::{
     FileTarget, Mount, NetworkAttachment, RestartPolicy, SecretReference, ServiceSpec,
 };
-use crate::{Identity, label};
 
 /// The port that a manager listens on.
 pub const MANAGER_PORT: u16 = 3000;
@@ -21,11 +21,6 @@ pub const TOKEN_FILE: &str = "/run/secrets/ailtire-token";
 
 /// The Docker engine's socket, on the node and in the container.
 pub const DOCKER_SOCKET: &str = "/var/run/docker.sock";
-
-/// The name of the secret that holds the token of a deployment.
-pub fn token_secret_name(identity: &Identity) -> String {
-    shorten(&format!("{}.token", identity.root), FILE_NAME_LIMIT)
-}
 
 /// Managers talk to the swarm, which only its managers answer for.
 const ON_MANAGERS: &str = "node.role==manager";

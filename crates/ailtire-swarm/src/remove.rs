@@ -30,6 +30,8 @@ pub struct RemoveOptions {
     pub volumes: bool,
     /// How long it may take.
     pub timeout: Duration,
+    /// Names of networks that stay: who removes the others is on them.
+    pub keep: BTreeSet<String>,
 }
 
 /// What became of a removal.
@@ -148,7 +150,10 @@ impl Removal<'_> {
             self.services(&rank).await?;
         }
         self.containers(&services).await?;
-        let networks = observed.networks.iter().filter(|it| self.is_ours(&it.labels));
+        let networks = observed
+            .networks
+            .iter()
+            .filter(|it| self.is_ours(&it.labels) && !self.options.keep.contains(&it.name));
         let files = |kind, files: &[crate::ObservedFile]| {
             let ours = files.iter().filter(|file| self.is_ours(&file.labels));
             ours.map(|file| (kind, file.id.clone(), file.name.clone(), stack_of(&file.labels)))

@@ -375,6 +375,7 @@ pub async fn undeploy(
                 namespaces: options.instances.clone().unwrap_or_default(),
                 volumes: options.volumes,
                 timeout: options.timeout,
+                keep: BTreeSet::new(),
             };
             let design = history.last().map(|entry| &entry.desired);
             let removed =
