@@ -16,6 +16,6 @@ include!(concat!(env!("OUT_DIR"), "/manager.rs"));
 pub(crate) fn program(file: Option<&Path>) -> Result<Option<ManagerProgram>, Failure> {
     let Some(file) = file else { return Ok(EMBEDDED.map(ManagerProgram::from)) };
     let bytes = std::fs::read(file)
-        .map_err(|error| Failure::io("read", &file.display().to_string(), &error))?;
+        .map_err(|error| Failure::io("read", file.display(), &error))?;
     Ok(Some(ManagerProgram::from(bytes)))
 }
