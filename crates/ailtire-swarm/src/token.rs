@@ -71,6 +71,12 @@ pub enum TokenError {
     NotUsable,
 }
 
+/// The name of the secret that first holds the token of an application whose root stack has the
+/// instance `root`.
+pub fn secret_name(root: &str) -> String {
+    shorten(&format!("{root}.token"), FILE_NAME_LIMIT)
+}
+
 /// The secrets of the deployment that are no stack's: its tokens, the one of now and those before.
 pub(crate) async fn all(
     engine: &Engine,
@@ -103,7 +109,7 @@ pub async fn create(
     identity: &Identity,
     token: &Token,
 ) -> Result<String, EngineError> {
-    let name = manager::token_secret_name(identity);
+    let name = secret_name(&identity.root);
     create_named(engine, identity, &name, token).await?;
     Ok(name)
 }
@@ -195,7 +201,7 @@ fn next_name(identity: &Identity, there: &[ObservedFile]) -> String {
     let candidates = (2_u64..).map(|number| format!("{}.token.{number}", identity.root));
     let mut names = candidates.map(|name| shorten(&name, FILE_NAME_LIMIT));
     let is_free = |name: &String| there.iter().all(|secret| secret.name != *name);
-    names.find(is_free).unwrap_or_else(|| manager::token_secret_name(identity))
+    names.find(is_free).unwrap_or_else(|| secret_name(&identity.root))
 }
 
 #[cfg(test)]

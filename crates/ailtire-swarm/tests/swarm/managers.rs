@@ -22,7 +22,7 @@ fn root(lab: &Lab) -> RootService {
         instance: lab.namespace().to_owned(),
         path: lab.namespace().to_owned(),
         family_network: format!("{}_family", lab.namespace()),
-        token_secret: manager::token_secret_name(&lab.desired.identity),
+        token_secret: token::secret_name(&lab.desired.identity.root),
     };
     let image = ResolvedImage { run: image(), fingerprint: None };
     RootManager {
@@ -78,6 +78,7 @@ async fn remove_all(lab: &Lab) {
         namespaces: Default::default(),
         volumes: false,
         timeout: Duration::from_mins(1),
+        keep: Default::default(),
     };
     let identity = &lab.desired.identity;
     lab.events.clear();
@@ -117,7 +118,7 @@ async fn a_new_token_replaces_managers_alone() {
     lab.deployed().await;
     let root = root(&lab);
     let id = start_root(&mut lab, &root).await;
-    let first = manager::token_secret_name(&lab.desired.identity);
+    let first = token::secret_name(&lab.desired.identity.root);
     assert_eq!(secrets(&lab).await, [first.clone()]);
     let web = lab.tasks("web").await;
 

@@ -128,7 +128,7 @@ impl Application {
         let identity = self.identity();
         let secret = token::find(engine, &identity).await?;
         let has_token = secret.is_some();
-        let secret = secret.unwrap_or_else(|| ailtire_swarm::manager::token_secret_name(&identity));
+        let secret = secret.unwrap_or_else(|| token::secret_name(&identity.root));
         let tree = self.tree_of_managers(deployment, built, &secret, options, engine, sink).await?;
         let mut wanted = tree.desired.clone();
         if has_token {
