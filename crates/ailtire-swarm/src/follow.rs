@@ -1,9 +1,10 @@
 //! Waiting for what others do: managers bring their stacks to what they are to be, and this looks on.
 //!
 //! A service counts from the moment on when its spec is the wanted one: what it was before runs well,
-//! and says nothing. Once the root's manager is healthy its whole tree is deployed; then what differs
-//! still was left so on purpose (a scale by hand), and only has to run.
+//! and says nothing. A manager that goes on unchanged leaves what somebody changed by hand; such a
+//! service only has to run.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +24,10 @@ use crate::{Desired, DesiredService, RootService, calls, label};
 
 /// Looks that may fail one after the other.
 const FAILURES: u32 = 3;
+
+/// How long nothing gets further before a service that an unchanged manager leaves other than its
+/// design counts as one that was changed by hand. The manager above may be about to change it.
+const LEFT_ALONE: Duration = Duration::from_secs(10);
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +97,6 @@ pub async fn follow(
         sink,
         monitor: Monitor::new(engine.clone()),
         looks: watch::Sender::new(None),
-        settled: watch::Sender::new(false),
         last_step: Mutex::new(Instant::now()),
         halt: cancel.child_token(),
     };
@@ -107,8 +111,6 @@ struct Following<'a> {
     sink: &'a dyn EventSink,
     monitor: Monitor,
     looks: watch::Sender<Option<Arc<Observed>>>,
-    /// Whether the root's manager has deployed everything.
-    settled: watch::Sender<bool>,
     /// When something got further.
     last_step: Mutex<Instant>,
     /// Ends all waiting.
@@ -122,6 +124,8 @@ struct Subject<'a> {
     service: &'a DesiredService,
     changes: &'a [FieldChange],
     restarts: bool,
+    /// Whether its manager stays as it is.
+    is_kept: bool,
 }
 
 impl Subject<'_> {
@@ -138,17 +142,34 @@ impl Following<'_> {
     fn subjects(&self) -> Vec<Subject<'_>> {
         let root = &self.followed.root.0;
         let stack = root.spec.labels.get(label::STACK_PATH).map_or("", String::as_str);
-        let root = Subject { stack, service: root, changes: &[], restarts: true };
+        let root = Subject { stack, service: root, changes: &[], restarts: true, is_kept: false };
+        let kept = self.kept_managers();
         let stacks = self.followed.planned.stacks.iter().zip(&self.followed.desired.stacks);
         let services = stacks.flat_map(|(changes, desired)| {
-            changes.services.iter().zip(&desired.services).map(|(change, service)| Subject {
+            let is_kept = kept.contains(changes.namespace.as_str());
+            changes.services.iter().zip(&desired.services).map(move |(change, service)| Subject {
                 stack: &changes.path,
                 service,
                 changes: &change.changes,
                 restarts: change.restarts,
+                is_kept,
             })
         });
         std::iter::once(root).chain(services).collect()
+    }
+
+    /// Instances of the stacks whose managers go on unchanged.
+    fn kept_managers(&self) -> BTreeSet<&str> {
+        let Followed { root, before, .. } = self.followed;
+        let root_is_kept = root.compare(before).0 == ObjectAction::Untouched;
+        let stacks = self.followed.planned.stacks.iter().zip(&self.followed.desired.stacks);
+        let services = stacks.flat_map(|(changes, desired)| {
+            changes.services.iter().zip(&desired.services).filter_map(|(change, service)| {
+                let manages = service.spec.labels.get(label::MANAGER)?;
+                (change.action == ObjectAction::Untouched).then_some(manages.as_str())
+            })
+        });
+        services.chain(root_is_kept.then(|| root.instance())).collect()
     }
 
     async fn run(&self) -> Vec<End> {
@@ -186,18 +207,14 @@ impl Following<'_> {
     async fn root(&self, subject: &Subject<'_>) -> End {
         let (action, changes) = self.followed.root.compare(self.followed.before);
         self.tell(subject, action, &changes);
-        let end = self.converge(subject, self.followed.root_id, action).await;
-        if matches!(end, Ok(ServiceEnd::Converged { .. })) {
-            self.settled.send_replace(true);
-        }
-        (action, end)
+        (action, self.converge(subject, self.followed.root_id, action).await)
     }
 
     async fn service(&self, subject: &Subject<'_>) -> End {
         let name = subject.service.spec.name.as_str();
         let appeared = tokio::select! {
             biased;
-            appeared = self.appears(subject.service) => appeared,
+            appeared = self.appears(subject) => appeared,
             () = self.halt.cancelled() => {
                 return (ObjectAction::Untouched, Ok(ServiceEnd::Skipped { because: None }));
             }
@@ -221,29 +238,25 @@ impl Following<'_> {
     }
 
     /// Waits until a service is there, and as it is to be.
-    async fn appears(&self, wanted: &DesiredService) -> Result<ObservedService, ServiceFailure> {
-        let (mut looks, mut settled) = (self.looks.subscribe(), self.settled.subscribe());
+    async fn appears(&self, subject: &Subject<'_>) -> Result<ObservedService, ServiceFailure> {
+        let wanted = subject.service;
+        let mut looks = self.looks.subscribe();
         loop {
             let look = looks.borrow_and_update().clone();
             let found = look.as_ref().and_then(|look| look.service(&wanted.spec.name));
-            let is_settled = *settled.borrow_and_update();
-            if let (Some(look), Some(found)) = (&look, found)
-                && (is_settled || service_difference(wanted, found, look).changes.is_empty())
-            {
-                return Ok(found.clone());
+            let now = Instant::now();
+            if let (Some(look), Some(found)) = (&look, found) {
+                let is_left = subject.is_kept && now >= self.last_step() + LEFT_ALONE;
+                if is_left || service_difference(wanted, found, look).changes.is_empty() {
+                    return Ok(found.clone());
+                }
             }
             let deadline = self.deadline();
-            if Instant::now() >= deadline {
+            if now >= deadline {
                 return Err(missing(found.is_some(), self.options.wait.timeout));
             }
-            let changed = async {
-                tokio::select! {
-                    _ = looks.changed() => {}
-                    _ = settled.changed() => {}
-                }
-            };
             // Then there is another look at the time.
-            let _ = tokio::time::timeout_at(deadline, changed).await;
+            let _ = tokio::time::timeout_at(deadline, looks.changed()).await;
         }
     }
 
@@ -263,7 +276,7 @@ impl Following<'_> {
                 stack: subject.stack,
                 service: &subject.service.name,
                 id,
-                before: std::collections::BTreeSet::new(),
+                before: BTreeSet::new(),
                 changed: action != ObjectAction::Untouched,
                 replaced: action == ObjectAction::Created
                     || action == ObjectAction::Updated && subject.restarts,
@@ -330,8 +343,11 @@ impl Following<'_> {
 
     /// When it is too late for anything to get further.
     fn deadline(&self) -> Instant {
-        let last = *self.last_step.lock().unwrap_or_else(PoisonError::into_inner);
-        last + self.options.wait.timeout
+        self.last_step() + self.options.wait.timeout
+    }
+
+    fn last_step(&self) -> Instant {
+        *self.last_step.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks again and again; it ends where the engine can't be asked any more.

@@ -21,6 +21,7 @@ mod order;
 mod plan;
 mod remove;
 mod root;
+pub mod scale;
 pub mod spec;
 pub mod status;
 pub mod token;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use ailtire_docker::Engine;
 use ailtire_events::{DeploymentSummary, EventKind, EventSink, ObjectAction};
+use ailtire_swarm::scale::keep_scales;
 use ailtire_swarm::spec::PortConfig;
 use ailtire_swarm::token::{self, Token};
 use ailtire_swarm::{
@@ -135,10 +136,13 @@ impl Application {
             tree::name_token(&mut wanted, &secret);
         }
         let before = observe(engine, &wanted).await?;
+        // As the managers do it, too.
+        let mut desired = tree.desired;
+        keep_scales(&mut wanted, &before);
+        keep_scales(&mut desired, &before);
         let comparison = PlanOptions::default();
         let planned = plan(&wanted, &before, &comparison).map_err(Error::Definitions)?;
         let provisions = Provisions::missing(&wanted, tree.networks, &before);
-        let mut desired = tree.desired;
         tree::name_token(&mut desired, &secret);
         Ok(State { desired, roots: tree.roots, before, planned, provisions, has_token })
     }

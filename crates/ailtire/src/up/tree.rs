@@ -10,6 +10,7 @@ use ailtire_swarm::{
     Changes, Desired, External, ResolvedImages, RootManager, RootService, StackToConvert,
     family_network,
 };
+use ailtire_terms::suggests_secret;
 
 use super::UpOptions;
 use crate::build::BuiltReference;
@@ -86,6 +87,9 @@ impl Application {
                 environment.insert(name.to_owned(), value.clone());
             }
         }
+        // Stack images hold none of these, so that their design asks the manager for them.
+        let secret = context.command_line.iter().filter(|(name, _)| suggests_secret(name));
+        environment.extend(secret.map(|(name, value)| (name.clone(), value.clone())));
         RootManager {
             identity: &self.identity(),
             setup: setup(stack, token_secret),
