@@ -8,8 +8,8 @@ use ailtire_swarm::manager::ManagerSetup;
 pub(crate) use ailtire_swarm::scale::{keep_scales, replicas, scale};
 use ailtire_swarm::spec::NetworkSpec;
 use ailtire_swarm::{
-    Desired, DesiredService, DesiredStack, Observed, ResolvedImages, Scope, StackToConvert,
-    convert, family_network,
+    Desired, DesiredService, DesiredStack, External, Observed, ResolvedImages, Scope,
+    StackToConvert, convert, family_network,
 };
 
 use crate::place::{Child, Place};
@@ -44,6 +44,11 @@ impl Setup<'_> {
                 self.dress(service, &child);
                 children.push(self.outline(&child, design));
             }
+        }
+        if !children.is_empty() {
+            // The application's, not this stack's.
+            let name = self.token_secret.to_owned();
+            own.external_secrets.push(External { name, location: None });
         }
         let stacks = [own].into_iter().chain(children).collect();
         Ok(Desired {

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ailtire_docker::{Engine, EngineError};
-use ailtire_events::{EventKind, EventSink, FieldChange, ObjectAction, ObjectKind, ServiceFailure};
+use ailtire_events::{
+    Diagnostic, EventKind, EventSink, FieldChange, ObjectAction, ObjectKind, ServiceFailure,
+};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
@@ -17,13 +19,21 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::{ApplyError, Outcome, ServiceEnd, ServiceOutcome, count};
-use crate::converge::{Converged, Monitor, Progress, Wait, WaitError, WaitOptions, is_passing};
+use crate::converge::{
+    Converged, Monitor, Progress, Task, Wait, WaitError, WaitOptions, is_passing, tail,
+};
 use crate::observe::{Observed, ObservedService, observe_all};
 use crate::plan::{Changes, service_difference};
 use crate::{Desired, DesiredService, RootService, calls, label};
 
 /// Looks that may fail one after the other.
 const FAILURES: u32 = 3;
+
+/// Looks between two looks at what managers write.
+const LOOKS: u32 = 8;
+
+/// Lines of a manager that are looked at.
+const LINES: usize = 4;
 
 /// How long nothing gets further before a service that an unchanged manager leaves other than its
 /// design counts as one that was changed by hand. The manager above may be about to change it.
@@ -98,6 +108,7 @@ pub async fn follow(
         monitor: Monitor::new(engine.clone()),
         looks: watch::Sender::new(None),
         last_step: Mutex::new(Instant::now()),
+        reported: Mutex::default(),
         halt: cancel.child_token(),
     };
     let ends = following.run().await;
@@ -113,6 +124,8 @@ struct Following<'a> {
     looks: watch::Sender<Option<Arc<Observed>>>,
     /// When something got further.
     last_step: Mutex<Instant>,
+    /// What managers said that keeps them from their work.
+    reported: Mutex<BTreeSet<String>>,
     /// Ends all waiting.
     halt: CancellationToken,
 }
@@ -354,8 +367,11 @@ impl Following<'_> {
     async fn look(&self) {
         let mut ticks = calls::ticks();
         let mut failures = 0;
-        loop {
+        for number in 1_u32.. {
             ticks.tick().await;
+            if number.is_multiple_of(LOOKS) {
+                self.listen().await;
+            }
             match observe_all(self.engine).await {
                 Ok(observed) => {
                     failures = 0;
@@ -367,6 +383,32 @@ impl Following<'_> {
                         // Whoever waits for tasks meets the same error, and has it told.
                         return std::future::pending().await;
                     }
+                }
+            }
+        }
+    }
+
+    /// Tells what managers say that can't bring their stack to what it is to be. They try again and
+    /// again, so that nothing else would show it before the time is over.
+    async fn listen(&self) {
+        let Some(look) = self.looks.borrow().clone() else { return };
+        for service in &look.services {
+            let labels = &service.spec.labels;
+            let Some(instance) = labels.get(label::MANAGER) else { continue };
+            if !self.followed.desired.identity.owns(labels) {
+                continue;
+            }
+            let tasks = calls::tasks_of(self.engine, &service.id).await.unwrap_or_default();
+            let running = |task: &&Task| {
+                task.is_wanted() && matches!(&*task.status.state, "running" | "starting")
+            };
+            let Some(task) = tasks.iter().find(running) else { continue };
+            for why in tail(self.engine, task, LINES).await.iter().filter_map(|it| complaint(it)) {
+                let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+                if reported.insert(format!("{instance}: {why}")) {
+                    let message = format!("the manager of {instance} tries again: {why}");
+                    let diagnostic = Diagnostic::warning("manager-failed", message);
+                    self.sink.emit(EventKind::Diagnostic { diagnostic });
                 }
             }
         }
@@ -405,6 +447,13 @@ impl Following<'_> {
     }
 }
 
+/// What a manager's line says that keeps it from its work, if it does.
+fn complaint(line: &str) -> Option<String> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    line.get("try_again_in")?;
+    (line["level"] == "error").then(|| line["message"].as_str().map(str::to_owned))?
+}
+
 /// What is said of a service that its manager does not bring to what it is to be.
 fn missing(is_there: bool, timeout: Duration) -> ServiceFailure {
     let after = crate::fields::duration(i64::try_from(timeout.as_nanos()).unwrap_or(i64::MAX));
@@ -416,4 +465,21 @@ fn missing(is_there: bool, timeout: Duration) -> ServiceFailure {
     let help =
         "`ailtire-build status` shows the managers, and `ailtire-build logs` what they write";
     ServiceFailure { message, help: Some(help.to_owned()), ..ServiceFailure::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::complaint;
+
+    #[test]
+    fn a_manager_that_tries_again_is_heard() {
+        let line = |level: &str, more: &str| {
+            format!("{{\"level\":\"{level}\",\"message\":\"no such network\"{more}}}")
+        };
+        let heard = complaint(&line("error", ",\"try_again_in\":2"));
+        assert_eq!(heard.as_deref(), Some("no such network"));
+        assert_eq!(complaint(&line("error", "")), None);
+        assert_eq!(complaint(&line("info", ",\"try_again_in\":2")), None);
+        assert_eq!(complaint("a line of text"), None);
+    }
 }
