@@ -8,6 +8,7 @@ pub(crate) mod completions;
 pub(crate) mod compose;
 pub(crate) mod context;
 pub(crate) mod deploy;
+pub(crate) mod down;
 mod events;
 pub(crate) mod graph;
 mod graph_formats;
@@ -22,7 +23,9 @@ mod reasons;
 pub(crate) mod release;
 pub(crate) mod rollback;
 pub(crate) mod status;
+pub(crate) mod token;
 pub(crate) mod undeploy;
+pub(crate) mod up;
 pub(crate) mod why;
 mod why_service;
 
