@@ -23,7 +23,6 @@ use crate::{Body, Limits};
 const BUFFER: usize = 64 * 1024;
 const STREAM_WINDOW: u32 = 128 * 1024;
 const CONNECTION_WINDOW: u32 = 512 * 1024;
-const PING_AFTER: Duration = Duration::from_mins(1);
 const PONG_WITHIN: Duration = Duration::from_secs(20);
 /// What begins HTTP/2 without TLS, and no request of HTTP/1.1.
 const PREFACE: &[u8; 4] = b"PRI ";
@@ -63,8 +62,8 @@ impl Protocols {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(BUFFER)
-            .keep_alive_interval(PING_AFTER)
-            .keep_alive_timeout(PONG_WITHIN)
+            .keep_alive_interval(limits.head_time)
+            .keep_alive_timeout(PONG_WITHIN.min(limits.head_time))
             .enable_connect_protocol();
         let mut either = auto::Builder::new(TokioExecutor::new());
         either
@@ -78,6 +77,8 @@ impl Protocols {
             .max_pending_accept_reset_streams(limits.resets)
             .max_local_error_reset_streams(limits.resets.max(1))
             .max_header_list_size(list_size)
+            .keep_alive_interval(limits.head_time)
+            .keep_alive_timeout(PONG_WITHIN.min(limits.head_time))
             .enable_connect_protocol();
         Self { http1, http2, either }
     }

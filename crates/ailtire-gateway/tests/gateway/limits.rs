@@ -56,10 +56,12 @@ async fn slow_clients_are_let_go() {
     let rig = limited(limits, echo.address).await;
     // One says nothing, one not enough, one has said enough but nothing since, and one speaks HTTP/2.
     for said in ["", "P", "GET / HTTP/1.1\r\nhost: a\r\nx: ", "OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n"] {
+        println!("DBG {said:?}");
         let answer = rig.raw(said).await;
         assert_eq!(answer.contains("HTTP/1.1 204"), said.starts_with("OPTIONS"), "{answer}");
     }
     for said in ["PR", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+        println!("DBG {said:?}");
         rig.raw(said).await;
     }
     // A drop each while is not enough either.
@@ -110,14 +112,17 @@ async fn a_connection_of_http2_has_so_many_requests_at_once() {
     .await;
     let rig = limited(Limits { streams: 3, ..Default::default() }, server.address).await;
     let Client::Http2(client) = Client::http2(rig.address).await else { unreachable!() };
-    let requests = (0..10).map(|_| {
+    let ask = || {
         let mut client = client.clone();
         tokio::spawn(async move {
             let request = Request::get("http://a/").body(Full::<Bytes>::default()).unwrap();
             client.send_request(request).await.unwrap().status().as_u16()
         })
-    });
-    let requests: Vec<_> = requests.collect();
+    };
+    // With the first answer the client has learnt of the limit.
+    gate.add_permits(1);
+    assert_eq!(soon(ask()).await.unwrap(), 200);
+    let requests: Vec<_> = (0..10).map(|_| ask()).collect();
     until(|| entered.load(SeqCst) == 3).await;
     gate.add_permits(10);
     for request in requests {
@@ -159,16 +164,19 @@ struct Process {
 
 impl Process {
     fn start(server: SocketAddr, files: Option<u64>) -> Self {
-        let folder = std::env::current_exe().unwrap();
-        let folder = folder.ancestors().nth(2).unwrap();
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--package", "ailtire-gateway", "--example", "gateway"]);
+        assert!(build.status().unwrap().success());
+        let program = std::env::current_exe().unwrap();
+        let program = program.ancestors().nth(2).unwrap().join("examples/gateway");
         let mut command = match files {
             Some(files) => {
                 let mut shell = Command::new("sh");
                 shell.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\"")]);
-                shell.arg(folder.join("examples/gateway"));
+                shell.arg(program);
                 shell
             }
-            None => Command::new(folder.join("examples/gateway")),
+            None => Command::new(program),
         };
         command.args(["127.0.0.1:0", &server.port().to_string(), &server.ip().to_string()]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
