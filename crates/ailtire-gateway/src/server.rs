@@ -193,6 +193,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// What is held as long as anything goes on over the connection.
+    pub(crate) fn permit(&self) -> &Arc<OwnedSemaphorePermit> {
+        &self.surroundings.permit
+    }
+
     /// Answers one request.
     pub(crate) async fn answer(
         self: Arc<Self>,

@@ -56,12 +56,10 @@ async fn slow_clients_are_let_go() {
     let rig = limited(limits, echo.address).await;
     // One says nothing, one not enough, one has said enough but nothing since, and one speaks HTTP/2.
     for said in ["", "P", "GET / HTTP/1.1\r\nhost: a\r\nx: ", "OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n"] {
-        println!("DBG {said:?}");
         let answer = rig.raw(said).await;
         assert_eq!(answer.contains("HTTP/1.1 204"), said.starts_with("OPTIONS"), "{answer}");
     }
     for said in ["PR", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
-        println!("DBG {said:?}");
         rig.raw(said).await;
     }
     // A drop each while is not enough either.
