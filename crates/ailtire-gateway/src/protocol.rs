@@ -232,8 +232,7 @@ impl Activity {
     }
 }
 
-type Answering =
-    BoxFuture<'static, Result<Response<Held<Arc<OwnedSemaphorePermit>>>, Infallible>>;
+type Answering = BoxFuture<'static, Result<Response<Held<Arc<OwnedSemaphorePermit>>>, Infallible>>;
 
 /// The answer to a request whose target is longer than allowed.
 pub(crate) fn too_long<B>(request: &Request<B>, limits: &Limits) -> Option<Response<Body>> {

@@ -13,7 +13,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::common::{Client, Rig, Server, answer, get, listeners, loopback, read_until, route, soon, until};
+use crate::common::{
+    Client, Rig, Server, answer, get, listeners, loopback, read_until, route, soon, until,
+};
 
 type Parts = mpsc::Receiver<Result<Frame<Bytes>, BodyError>>;
 
@@ -61,9 +63,9 @@ async fn both_directions_flow_at_once() {
     for is_multiplexed in [false, true] {
         // Answers each part of the request as it comes.
         let server = Server::start(|request| async {
-            let body = request.into_body().map_frame(|frame| {
-                frame.map_data(|data| Bytes::from(data.to_ascii_uppercase()))
-            });
+            let body = request
+                .into_body()
+                .map_frame(|frame| frame.map_data(|data| Bytes::from(data.to_ascii_uppercase())));
             Response::new(body.map_err(Into::into).boxed())
         })
         .await;
