@@ -18,7 +18,7 @@ const SECONDS: &str = "-d3";
 const CONNECTIONS: &str = "-c32";
 /// As many for both: the cores of a small machine.
 const WORKERS: usize = 2;
-/// Where processors' pages begin, as `statm` counts.
+/// How many bytes a page has, by which `statm` counts.
 const PAGE: u64 = 4096;
 
 /// What one round gave.
@@ -35,7 +35,9 @@ pub(super) fn measure(folder: &Path) -> Outcome<Vec<Row>> {
     private_engine::need("wrk", "wrk")?;
     terminal::status("Compiling", "the gateway with optimisation");
     let mut compile = process::cargo();
-    compile.args(["build", "--release", "--package", "ailtire-gateway", "--example", "gateway"]);
+    // As it is in stack images.
+    compile.args(["build", "--profile", "manager"]);
+    compile.args(["--package", "ailtire-gateway", "--example", "gateway"]);
     process::run(&mut compile)?;
     fs::create_dir_all(folder)?;
     let server = Nginx::start(&folder.join("server"), 1, |_| {
@@ -151,7 +153,7 @@ struct Gateway {
 
 impl Gateway {
     fn start(server: SocketAddr) -> Outcome<Self> {
-        let program = files::target().join("release/examples/gateway");
+        let program = files::target().join("manager/examples/gateway");
         let mut command = Command::new(program);
         command.args(["127.0.0.1:0", &server.port().to_string(), &server.ip().to_string()]);
         command.env("WORKERS", WORKERS.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
