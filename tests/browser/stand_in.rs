@@ -257,7 +257,10 @@ impl State {
                 }
                 response
             }
-            Err(denial) => refuse(asked, denial),
+            Err(denial) => {
+                let context = PageContext::new(None);
+                html(denial.status(), page::login_again(&form, denial, &context))
+            }
         }
     }
 
@@ -363,8 +366,12 @@ impl State {
         self.followers.lock().unwrap().push(follower);
         let (sender, receiver) = mpsc::channel(64);
         tokio::spawn(async move {
-            while let Some(line) = lines.recv().await {
-                let TaskLine { task, stream, time, text } = line;
+            loop {
+                let line = tokio::select! {
+                    () = sender.closed() => return,
+                    line = lines.recv() => line,
+                };
+                let Some(TaskLine { task, stream, time, text }) = line else { return };
                 let line = json!({ "task": task, "stream": stream, "time": time, "text": text });
                 if sender.send(format!("{line}\n")).await.is_err() {
                     return;

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use maud::{DOCTYPE, Markup, html};
 
-use super::{PageContext, assets};
+use super::{Form, PageContext, assets};
 use crate::auth::{CSRF_FIELD, Denial};
 
 /// A whole document.
@@ -107,6 +107,12 @@ pub fn login(path: &str, denial: Option<Denial>, context: &PageContext<'_>) -> S
     let header = html! { p.brand { "ailtire" } };
     let document = Document { title: "Log in", base: &base, header, main, script: None };
     document.render(context)
+}
+
+/// The form again, as the answer to one that did not let the browser in.
+pub fn login_again(form: &Form, denial: Denial, context: &PageContext<'_>) -> String {
+    let wanted = super::next_page(form.get("next").unwrap_or_default());
+    login(&format!("/_admin/{wanted}"), Some(denial), context)
 }
 
 /// A page that says why something is not there or was not done.
