@@ -247,9 +247,10 @@ impl State {
 
     fn log_in(&self, asked: &Asked, visit: &Visit<'_>) -> Response<Body> {
         let form = Form::parse(&asked.body);
+        let next = page::next_page(form.get("next").unwrap_or_default());
         match self.access.log_in(visit, form.get("token").unwrap_or_default()) {
             Ok(session) => {
-                let mut response = redirect(page::next_page(form.get("next").unwrap_or_default()));
+                let mut response = redirect(next);
                 let prefixes = page::prefixes(Some(&self.report_of(asked)), &visit.prefix());
                 let prefixes = prefixes.iter().map(String::as_str);
                 for cookie in session.cookies(prefixes, visit.is_secure()) {
@@ -259,7 +260,10 @@ impl State {
             }
             Err(denial) => {
                 let context = PageContext::new(None);
-                html(denial.status(), page::login_again(&form, denial, &context))
+                html(
+                    denial.status(),
+                    page::login(&format!("/_admin/{next}"), Some(denial), &context),
+                )
             }
         }
     }

@@ -22,7 +22,7 @@ mod words;
 pub use assets::{Asset, asset};
 pub use confirm::{Action, confirm, farewell};
 pub use form::{Form, next_page};
-pub use layout::{login, login_again, problem};
+pub use layout::{login, problem};
 pub use log::{DEFAULT_TAIL, LogPage, logs};
 pub use overview::{Notice, overview, prefixes};
 

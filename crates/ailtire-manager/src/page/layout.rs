@@ -3,7 +3,7 @@
 use http::StatusCode;
 use maud::{DOCTYPE, Markup, html};
 
-use super::{Form, PageContext, assets};
+use super::{PageContext, assets};
 use crate::auth::{CSRF_FIELD, Denial};
 
 /// A whole document.
@@ -75,8 +75,10 @@ fn log_out(context: &PageContext<'_>) -> Markup {
 
 /// The form that asks for the token.
 ///
-/// `path` is that of the request that is answered with it, as the manager sees it (it begins with
-/// `/_admin`), with its query; `denial` is why the browser was not let in.
+/// `path` is that of the page that was asked for, as the manager sees it (it begins with `/_admin`),
+/// with its query; `denial` is why the browser was not let in. For a form that did not let it in,
+/// the path is `/_admin/` and what [`next_page`](super::next_page) makes of the form's field `next`,
+/// so that a second try leads where the first was to.
 pub fn login(path: &str, denial: Option<Denial>, context: &PageContext<'_>) -> String {
     let below = path.strip_prefix("/_admin").unwrap_or(path).trim_start_matches('/');
     let name = below.split('?').next().unwrap_or_default();
@@ -107,12 +109,6 @@ pub fn login(path: &str, denial: Option<Denial>, context: &PageContext<'_>) -> S
     let header = html! { p.brand { "ailtire" } };
     let document = Document { title: "Log in", base: &base, header, main, script: None };
     document.render(context)
-}
-
-/// The form again, as the answer to one that did not let the browser in.
-pub fn login_again(form: &Form, denial: Denial, context: &PageContext<'_>) -> String {
-    let wanted = super::next_page(form.get("next").unwrap_or_default());
-    login(&format!("/_admin/{wanted}"), Some(denial), context)
 }
 
 /// A page that says why something is not there or was not done.
