@@ -31,6 +31,11 @@ const GRACE_PERIOD: i64 = 120_000_000_000;
 /// Nanoseconds before a manager that ended is started again.
 const RESTART_DELAY: i64 = 1_000_000_000;
 
+/// The instance of the stack that the service `service` of the stack `parent` runs.
+pub fn child_instance(parent: &str, service: &str) -> String {
+    format!("{parent}_{service}-1")
+}
+
 /// What a manager's service gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManagerSetup {

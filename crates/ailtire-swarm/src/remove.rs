@@ -30,6 +30,8 @@ pub struct RemoveOptions {
     pub volumes: bool,
     /// How long it may take.
     pub timeout: Duration,
+    /// Names of networks that stay: who removes the others is on them.
+    pub keep: BTreeSet<String>,
 }
 
 /// What became of a removal.
@@ -70,8 +72,9 @@ struct Container {
     name: String,
 }
 
-/// Removes all that a deployment made: children before their parents, and what depends on a service
-/// before it. Each step ends when its tasks are gone, not when the engine has heard of it.
+/// Removes all that a deployment made: managers first, so that none brings back what is being
+/// removed; then children before their parents, and what depends on a service before it. Each step
+/// ends when its tasks are gone, not when the engine has heard of it.
 ///
 /// `design` tells what depends on what; without it only the tree of stacks does. Doing it again does
 /// the rest of what could not be done.
@@ -127,8 +130,19 @@ impl Removal<'_> {
         observed: &Observed,
         design: Option<&Desired>,
     ) -> Result<(), EngineError> {
-        let services: Vec<&ObservedService> =
-            observed.services.iter().filter(|service| self.is_ours(&service.spec.labels)).collect();
+        let managers: Vec<&ObservedService> =
+            self.ours(observed).filter(|service| is_manager(service)).collect();
+        let again;
+        let observed = if managers.is_empty() {
+            observed
+        } else {
+            self.services(&managers).await?;
+            self.containers(&managers).await?;
+            // Until they ended, they may have gone on.
+            again = observe_all(self.engine).await?;
+            &again
+        };
+        let services: Vec<&ObservedService> = self.ours(observed).collect();
         let stacks: BTreeSet<_> = services.iter().filter_map(|it| it.namespace()).collect();
         self.removed.summary.stacks = stacks.len();
         self.stacks = stacks.iter().map(|&stack| stack.to_owned()).collect();
@@ -136,7 +150,10 @@ impl Removal<'_> {
             self.services(&rank).await?;
         }
         self.containers(&services).await?;
-        let networks = observed.networks.iter().filter(|it| self.is_ours(&it.labels));
+        let networks = observed
+            .networks
+            .iter()
+            .filter(|it| self.is_ours(&it.labels) && !self.options.keep.contains(&it.name));
         let files = |kind, files: &[crate::ObservedFile]| {
             let ours = files.iter().filter(|file| self.is_ours(&file.labels));
             ours.map(|file| (kind, file.id.clone(), file.name.clone(), stack_of(&file.labels)))
@@ -152,6 +169,34 @@ impl Removal<'_> {
         }
         if self.options.volumes {
             self.volumes(&stacks).await?;
+        }
+        if self.options.namespaces.is_empty() {
+            self.token().await?;
+        }
+        Ok(())
+    }
+
+    /// The services that are to go.
+    fn ours<'observed>(
+        &self,
+        observed: &'observed Observed,
+    ) -> impl Iterator<Item = &'observed ObservedService> {
+        observed.services.iter().filter(|service| {
+            let labels = &service.spec.labels;
+            self.is_ours(labels) || (self.options.namespaces.is_empty() && self.is_root(labels))
+        })
+    }
+
+    /// Whether these are the labels of the manager of a stack that lies in no other one.
+    fn is_root(&self, labels: &BTreeMap<String, String>) -> bool {
+        let is_in_no_stack = !labels.contains_key(label::NAMESPACE);
+        is_in_no_stack && labels.contains_key(label::MANAGER) && self.identity.owns(labels)
+    }
+
+    /// The application's token: nobody asks for it any more.
+    async fn token(&mut self) -> Result<(), EngineError> {
+        for secret in crate::token::all(self.engine, self.identity).await? {
+            self.object(ObjectKind::Secret, &secret.id, &secret.name, "").await?;
         }
         Ok(())
     }
@@ -285,6 +330,10 @@ impl Removal<'_> {
             changes: Vec::new(),
         });
     }
+}
+
+fn is_manager(service: &ObservedService) -> bool {
+    service.spec.labels.contains_key(label::MANAGER)
 }
 
 fn stack_of(labels: &BTreeMap<String, String>) -> String {

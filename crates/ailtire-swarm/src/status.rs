@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ailtire_docker::{Engine, EngineError};
+use ailtire_docker::{ApiRequest, Engine, EngineError};
 use serde::{Deserialize, Serialize};
 
 use crate::converge::{Slot, Task};
@@ -117,8 +117,30 @@ pub struct TaskStatus {
 ///
 /// [`EngineError`] where the engine refuses, is no manager, or breaks off.
 pub async fn status(engine: &Engine, identity: &Identity) -> Result<Status, EngineError> {
-    let services: Vec<ObservedService> =
-        calls::owned_by(identity, services_request(engine)).json().await?;
+    read(engine, identity, calls::owned_by(identity, services_request(engine))).await
+}
+
+/// Reads what runs of one stack of a deployment, by its instance.
+///
+/// # Errors
+///
+/// [`EngineError`] where the engine refuses, is no manager, or breaks off.
+pub async fn stack_status(
+    engine: &Engine,
+    identity: &Identity,
+    instance: &str,
+) -> Result<Status, EngineError> {
+    let request = calls::owned_by(identity, services_request(engine));
+    let of_stack = request.filter("label", format!("{}={instance}", label::NAMESPACE));
+    read(engine, identity, of_stack).await
+}
+
+async fn read(
+    engine: &Engine,
+    identity: &Identity,
+    services: ApiRequest<'_>,
+) -> Result<Status, EngineError> {
+    let services: Vec<ObservedService> = services.json().await?;
     let mut tasks = engine.get("/tasks");
     for service in &services {
         tasks = tasks.filter("service", service.id.clone());

@@ -141,7 +141,7 @@ pub(super) enum NodeEnd {
 
 impl Outcome {
     /// Nothing was done to any service.
-    pub(super) fn nothing_done(changes: &Changes, error: ApplyError) -> Self {
+    pub(crate) fn nothing_done(changes: &Changes, error: ApplyError) -> Self {
         let services = changes.services().map(|(stack, service)| ServiceOutcome {
             stack: stack.path.clone(),
             service: service.name.clone(),
@@ -209,7 +209,7 @@ impl Outcome {
     }
 }
 
-fn count(summary: &mut DeploymentSummary, action: ObjectAction) {
+pub(crate) fn count(summary: &mut DeploymentSummary, action: ObjectAction) {
     match action {
         ObjectAction::Created => summary.created += 1,
         ObjectAction::Updated => summary.updated += 1,

@@ -16,8 +16,8 @@ use ailtire_events::{EventKind, EventSink, ServiceFailure, ServiceState, TaskCou
 use tokio::time::Instant;
 
 use judge::{Failure, Memory, Verdict, View, judge};
-pub(crate) use monitor::Monitor;
 use monitor::Snapshot;
+pub(crate) use monitor::{Monitor, is_passing};
 pub(crate) use task::Slot;
 pub use task::{ContainerStatus, Task, TaskStatus};
 
@@ -91,6 +91,8 @@ pub(crate) struct Converged {
 #[derive(Debug, Clone)]
 pub(crate) enum WaitError {
     Failed(Box<ServiceFailure>),
+    /// It took longer than it may.
+    TimedOut(Box<ServiceFailure>),
     Engine(EngineError),
 }
 

@@ -1,7 +1,6 @@
 //! Stacks on a swarm: what they are to be, what that changes, and changing it.
 
 mod desired;
-mod images;
 mod order;
 mod run;
 
@@ -17,7 +16,7 @@ use ailtire_terms::reference::canonical;
 use crate::stacks::StackTree;
 use crate::{Application, Error};
 
-pub use images::ResolveImage;
+pub use ailtire_swarm::ResolveImage;
 pub use run::{
     DeployOptions, DeploymentPlan, RollbackOptions, UndeployOptions, roll_back, undeploy,
 };

@@ -9,13 +9,12 @@ use ailtire_events::{
 };
 use ailtire_swarm::{
     ApplyError, ApplyOptions, Changes, Deed, DeploymentLock, Desired, Entry, History, Identity,
-    KEPT, Observed, OnFailure, Outcome, PlanOptions as ComparisonOptions, RemoveOptions, Removed,
-    ResolvedImage, Scope, WaitOptions, apply, label, observe, plan,
+    KEPT, Lookup, OnFailure, Outcome, PinnedImage, PlanOptions as ComparisonOptions, RemoveOptions,
+    Removed, ResolveImage, ResolvedImage, Scope, WaitOptions, apply, observe, plan,
 };
 use ailtire_terms::reference::canonical;
 use tokio_util::sync::CancellationToken;
 
-use super::images::{Lookup, ResolveImage};
 use super::{Deployment, desired};
 use crate::build::BuiltReference;
 use crate::plan::{Action, PlanOptions};
@@ -201,8 +200,8 @@ impl Application {
         let lookup = Lookup {
             engine,
             store: &store,
-            built: built.iter().map(|(reference, it)| (canonical(reference), it)).collect(),
-            running: running_images(&running, &identity),
+            built: built.iter().map(|(reference, it)| (canonical(reference), pinned(it))).collect(),
+            running: running.running_images(&identity),
             nodes: info.nodes,
             resolve: options.resolve,
             sink,
@@ -347,6 +346,7 @@ pub async fn undeploy(
                 namespaces: options.instances.clone().unwrap_or_default(),
                 volumes: options.volumes,
                 timeout: options.timeout,
+                keep: BTreeSet::new(),
             };
             let design = history.last().map(|entry| &entry.desired);
             let removed =
@@ -561,14 +561,6 @@ async fn locked<T>(
     Ok(Some(outcome))
 }
 
-/// The images that services of the deployment run, by the reference in their design.
-fn running_images(observed: &Observed, identity: &Identity) -> BTreeMap<String, String> {
-    let services = observed.services.iter();
-    let services = services.filter(|service| identity.owns(&service.spec.labels));
-    services
-        .filter_map(|service| {
-            let reference = service.spec.labels.get(label::IMAGE)?.clone();
-            Some((reference, service.spec.task_template.container_spec.image.clone()))
-        })
-        .collect()
+fn pinned(built: &BuiltReference) -> PinnedImage {
+    PinnedImage { id: built.image_id.clone(), fingerprint: built.fingerprint.clone() }
 }
