@@ -12,10 +12,15 @@ pub(crate) fn logged_in(manager: &StandIn) -> Browser {
 
 /// Logs in at `address`.
 pub(crate) fn log_in(browser: &mut Browser, address: &str) {
+    log_in_with(browser, address, TOKEN);
+}
+
+/// Logs in at `address` with a token.
+pub(crate) fn log_in_with(browser: &mut Browser, address: &str, token: &str) {
     // The form comes with this status.
     browser.expect("status of 401");
     browser.open(address);
-    browser.type_into("#token", TOKEN);
+    browser.type_into("#token", token);
     browser.click("button[type=submit]");
     browser.wait("document.querySelector('.logout')");
 }

@@ -1,5 +1,6 @@
 //! A Chromium of a test's own: its own profile, its own driver, and nothing left of it.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -33,6 +34,8 @@ pub(crate) struct Browser {
     session: Session,
     /// What the page is to have on its console, as parts of lines.
     expected: Vec<&'static str>,
+    /// Hosts that were opened: nothing else is to be asked.
+    hosts: RefCell<Vec<String>>,
     _driver: Driver,
 }
 
@@ -68,11 +71,13 @@ impl Browser {
         });
         let port = driver.port();
         let session = Session::start(port, &capabilities).unwrap();
-        Self { session, expected: Vec::new(), _driver: driver }
+        Self { session, expected: Vec::new(), hosts: RefCell::default(), _driver: driver }
     }
 
     /// Opens an address.
     pub(crate) fn open(&self, address: &str) {
+        let host: String = address.split_inclusive('/').take(3).collect();
+        self.hosts.borrow_mut().push(host);
         self.session.post("url", &json!({ "url": address })).unwrap();
     }
 
@@ -184,7 +189,7 @@ impl Browser {
             .filter(|message| !self.expected.iter().any(|part| message.contains(part)))
             .collect();
         assert!(unexpected.is_empty(), "on the console: {unexpected:#?}");
-        let foreign: Vec<_> = self.requests().into_iter().filter(|it| !is_local(it)).collect();
+        let foreign: Vec<_> = self.requests().into_iter().filter(|it| !self.is_own(it)).collect();
         assert!(foreign.is_empty(), "requests to others: {foreign:#?}");
         self.session.end().unwrap();
     }
@@ -201,16 +206,16 @@ impl Browser {
         messages.collect()
     }
 
+    fn is_own(&self, address: &str) -> bool {
+        let hosts = self.hosts.borrow();
+        let known = hosts.iter().map(String::as_str).chain(["data:", "about:", "chrome:"]);
+        known.into_iter().any(|beginning| address.starts_with(beginning))
+    }
+
     fn log(&self, kind: &str) -> Vec<Value> {
         let entries = self.session.post("se/log", &json!({ "type": kind })).unwrap();
         entries.as_array().unwrap().clone()
     }
-}
-
-fn is_local(address: &str) -> bool {
-    ["http://127.0.0.1:", "data:", "about:", "blob:", "chrome:"]
-        .iter()
-        .any(|beginning| address.starts_with(beginning))
 }
 
 impl Driver {

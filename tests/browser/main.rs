@@ -7,6 +7,9 @@ mod access;
 mod appearance;
 mod browser;
 mod buttons;
+#[path = "../directory.rs"]
+mod directory;
 mod live;
+mod real;
 mod stand_in;
 mod web_driver;

@@ -106,7 +106,11 @@ impl Gateway {
         metrics::text(&self.0.counters, self.table().entries().iter().map(AsRef::as_ref))
     }
 
-    async fn route(&self, request: Request<Incoming>, peer: Peer) -> Result<Response<Body>, Refusal> {
+    async fn route(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> Result<Response<Body>, Refusal> {
         let host = check::host(&request)?;
         if request.uri().path() == "*" {
             return Ok(answer::options());

@@ -252,7 +252,10 @@ mod tests {
     #[test]
     fn a_client_that_takes_trailers_says_so_to_the_service() {
         let headers = forwarded(&[("te", "trailers"), ("connection", "TE")], true, "192.0.2.1:1");
-        assert_eq!((all(&headers, "te"), all(&headers, "connection")), (vec!["trailers"], vec!["te"]));
+        assert_eq!(
+            (all(&headers, "te"), all(&headers, "connection")),
+            (vec!["trailers"], vec!["te"])
+        );
     }
 
     #[test]
@@ -297,7 +300,8 @@ mod tests {
     #[test]
     fn circles_end() {
         let mut headers = HeaderMap::new();
-        let ends = (0..=MOST_GATEWAYS).position(|_| add_via(&mut headers, Version::HTTP_11).is_err());
+        let ends =
+            (0..=MOST_GATEWAYS).position(|_| add_via(&mut headers, Version::HTTP_11).is_err());
         assert_eq!(ends, Some(MOST_GATEWAYS));
     }
 

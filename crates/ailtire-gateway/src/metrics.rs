@@ -227,7 +227,8 @@ struct Labels<'a>(&'a Entry);
 
 impl fmt::Display for Labels<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let escape = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let escape =
+            |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
         let route = &self.0.route;
         let (prefix, service) = (escape(&route.prefix), escape(&route.service));
         write!(formatter, "route=\"{prefix}\",service=\"{service}\"")

@@ -76,8 +76,7 @@ impl ResponseBody {
     /// Whether the body has paused for too long.
     fn has_stalled(&mut self, context: &mut Context<'_>) -> bool {
         let until = Instant::now() + self.keeping.body_pause;
-        let pause =
-            self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
         if !std::mem::replace(&mut self.has_paused, true) {
             pause.as_mut().reset(until);
         }

@@ -13,7 +13,9 @@ use tokio_rustls::rustls::{self, ServerConfig};
 #[derive(Debug, Error)]
 pub enum TlsError {
     /// There is none, or it is not in PEM form.
-    #[error("the certificate chain can't be read: give one or more `CERTIFICATE` parts in PEM form")]
+    #[error(
+        "the certificate chain can't be read: give one or more `CERTIFICATE` parts in PEM form"
+    )]
     Certificate,
     /// There is none, or it is not in PEM form.
     #[error("the private key can't be read: give one `PRIVATE KEY` part in PEM form")]

@@ -266,11 +266,9 @@ async fn a_task_that_does_not_accept_in_time_is_passed_over() {
     let full = socket.listen(1).unwrap();
     let address = full.local_addr().unwrap();
     let mut queue = Vec::new();
-    while let Ok(Ok(stream)) = tokio::time::timeout(
-        Duration::from_millis(200),
-        tokio::net::TcpStream::connect(address),
-    )
-    .await
+    while let Ok(Ok(stream)) =
+        tokio::time::timeout(Duration::from_millis(200), tokio::net::TcpStream::connect(address))
+            .await
     {
         queue.push(stream);
     }

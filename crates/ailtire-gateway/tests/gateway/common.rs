@@ -175,13 +175,15 @@ where
 
     pub(crate) async fn http2(address: SocketAddr) -> Self {
         let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
-        let (sender, connection) =
-            http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
         tokio::spawn(connection);
         Self::Http2(sender)
     }
 
-    pub(crate) async fn try_send(&mut self, request: Request<B>) -> hyper::Result<Response<Incoming>> {
+    pub(crate) async fn try_send(
+        &mut self,
+        request: Request<B>,
+    ) -> hyper::Result<Response<Incoming>> {
         match self {
             Self::Http1(sender) => {
                 sender.ready().await?;
@@ -229,7 +231,10 @@ impl Server {
     }
 
     /// Lets `serve` have every connection.
-    pub(crate) fn raw<F>(listener: TcpListener, serve: impl Fn(TcpStream) -> F + Send + 'static) -> Self
+    pub(crate) fn raw<F>(
+        listener: TcpListener,
+        serve: impl Fn(TcpStream) -> F + Send + 'static,
+    ) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {

@@ -11,7 +11,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use crate::common::{Client, Rig, Server, answer, get, listeners, loopback, read_until, route, soon, text, until};
+use crate::common::{
+    Client, Rig, Server, answer, get, listeners, loopback, read_until, route, soon, text, until,
+};
 
 /// A server that answers when it is told to.
 async fn slow() -> (Server, Arc<Notify>) {

@@ -16,7 +16,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use crate::common::{Client, PATIENCE, Rig, Server, answer, loopback, read_until, route, soon, until};
+use crate::common::{
+    Client, PATIENCE, Rig, Server, answer, loopback, read_until, route, soon, until,
+};
 
 async fn limited(limits: Limits, server: SocketAddr) -> Rig {
     let routes = vec![route("/", "web", server.port())];
@@ -55,7 +57,9 @@ async fn slow_clients_are_let_go() {
     let limits = Limits { head_time: Duration::from_millis(100), ..Default::default() };
     let rig = limited(limits, echo.address).await;
     // One says nothing, one not enough, one has said enough but nothing since, and one speaks HTTP/2.
-    for said in ["", "P", "GET / HTTP/1.1\r\nhost: a\r\nx: ", "OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n"] {
+    for said in
+        ["", "P", "GET / HTTP/1.1\r\nhost: a\r\nx: ", "OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n"]
+    {
         let answer = rig.raw(said).await;
         assert_eq!(answer.contains("HTTP/1.1 204"), said.starts_with("OPTIONS"), "{answer}");
     }

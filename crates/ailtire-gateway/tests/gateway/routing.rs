@@ -1,7 +1,7 @@
 //! Requests find their service, and arrive there as they should.
 
-use bytes::Bytes;
 use crate::common::{Client, Rig, Server, answer, get, loopback, route, soon, text};
+use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;

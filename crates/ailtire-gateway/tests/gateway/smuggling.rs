@@ -115,7 +115,10 @@ async fn a_length_besides_chunks_is_dropped_and_the_connection_closed() {
     let (server, record) = recording().await;
     let rig = Rig::before(server.address).await;
     let body = format!("0\r\n\r\n{HIDDEN}");
-    for lines in ["content-length: 3\r\ntransfer-encoding: chunked", "transfer-encoding: Chunked\r\ncontent-length: 40"] {
+    for lines in [
+        "content-length: 3\r\ntransfer-encoding: chunked",
+        "transfer-encoding: Chunked\r\ncontent-length: 40",
+    ] {
         let answer = rig.raw(format!("POST / HTTP/1.1\r\nhost: a\r\n{lines}\r\n\r\n{body}")).await;
         assert_eq!(answer.matches("HTTP/1.1 200").count(), 1, "{answer}");
         let seen = std::mem::take(&mut *record.lock().unwrap());
@@ -163,7 +166,8 @@ async fn lines_that_end_short_are_made_whole() {
 async fn a_target_with_a_host_is_for_that_host() {
     let (server, record) = recording().await;
     let rig = Rig::before(server.address).await;
-    let request = "GET http://example.org:81/x?y HTTP/1.1\r\nhost: other\r\nconnection: close\r\n\r\n";
+    let request =
+        "GET http://example.org:81/x?y HTTP/1.1\r\nhost: other\r\nconnection: close\r\n\r\n";
     let answer = rig.raw(request).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let seen = record.lock().unwrap().clone();

@@ -13,7 +13,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::common::{Client, Rig, Server, answer, get, listeners, loopback, read_until, route, soon, until};
+use crate::common::{
+    Client, Rig, Server, answer, get, listeners, loopback, read_until, route, soon, until,
+};
 
 type Parts = mpsc::Receiver<Result<Frame<Bytes>, BodyError>>;
 
@@ -61,9 +63,9 @@ async fn both_directions_flow_at_once() {
     for is_multiplexed in [false, true] {
         // Answers each part of the request as it comes.
         let server = Server::start(|request| async {
-            let body = request.into_body().map_frame(|frame| {
-                frame.map_data(|data| Bytes::from(data.to_ascii_uppercase()))
-            });
+            let body = request
+                .into_body()
+                .map_frame(|frame| frame.map_data(|data| Bytes::from(data.to_ascii_uppercase())));
             Response::new(body.map_err(Into::into).boxed())
         })
         .await;
@@ -254,7 +256,8 @@ async fn an_answer_that_breaks_off_does_not_look_complete() {
         assert!(soon(response.into_body().collect()).await.is_err(), "{head}");
 
         let mut client = Client::http2(rig.address).await;
-        let request = Request::get(format!("http://{}/", rig.address)).body(Full::<Bytes>::default());
+        let request =
+            Request::get(format!("http://{}/", rig.address)).body(Full::<Bytes>::default());
         let response = soon(client.send(request.unwrap())).await;
         assert!(soon(response.into_body().collect()).await.is_err(), "{head}");
     }

@@ -157,7 +157,8 @@ async fn other_protocols_are_not_changed_to() {
 async fn a_service_that_changes_protocols_unasked_is_not_believed() {
     let server = Server::raw(listeners(&[1]).await.remove(0), async |mut stream| {
         read_until(&mut stream, "\r\n\r\n").await;
-        let answer = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+        let answer =
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
         stream.write_all(answer.as_bytes()).await.unwrap();
         stream.read_u8().await.unwrap_err();
     });
