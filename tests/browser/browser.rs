@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use private_engine::{need, wait_for};
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -222,11 +222,16 @@ impl Driver {
     fn start() -> Self {
         need("chromium", "chromium").unwrap();
         need("chromedriver", "chromium-driver").unwrap();
-        need("setpriv", "util-linux").unwrap();
+        for program in ["setpriv", "unshare"] {
+            need(program, "util-linux").unwrap();
+        }
         let profile = tempfile::tempdir().unwrap();
-        // When the test is killed, so is the driver, and with it the browser, which is its child.
+        // The driver is the first process of a namespace: when it ends, the kernel ends all others
+        // there, which are the browser's. And it ends when the test does, in whatever way.
         let process = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "--", "chromedriver", "--port=0"])
+            .args(["--pdeathsig", "KILL", "--"])
+            .args(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--"])
+            .args(["chromedriver", "--port=0"])
             .env("TMPDIR", profile.path())
             .env("HOME", profile.path())
             .stdin(Stdio::null())
@@ -255,14 +260,8 @@ impl Drop for Driver {
             let _ = kill_process_group(group, Signal::KILL);
         }
         let _ = self.process.wait();
-        // The browser may have made groups of its own; its folder is in its arguments.
-        let look = || {
-            let left = processes_of(self.profile.path());
-            for process in &left {
-                let _ = kill_process(*process, Signal::KILL);
-            }
-            left.is_empty().then_some(())
-        };
+        // Its folder can be removed once nobody writes there any more.
+        let look = || (!has_processes(self.profile.path())).then_some(());
         let ended = wait_for(PATIENCE, "the browser's end", look);
         if !std::thread::panicking() {
             ended.unwrap();
@@ -270,16 +269,14 @@ impl Drop for Driver {
     }
 }
 
-/// Processes that have `folder` in their arguments.
-fn processes_of(folder: &Path) -> Vec<Pid> {
+/// Whether processes have `folder` in their arguments.
+fn has_processes(folder: &Path) -> bool {
     let folder = folder.display().to_string();
-    let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let is_of = |number: &i32| {
-        let arguments = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
+    let mut entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    entries.any(|entry| {
+        let arguments = fs::read(entry.path().join("cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&arguments).contains(&folder)
-    };
-    numbers.filter(is_of).filter_map(Pid::from_raw).collect()
+    })
 }
 
 fn program(name: &str) -> PathBuf {
