@@ -13,15 +13,15 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::web_driver::{Session, WebDriverError};
+use crate::web_driver::{Answer, Session};
 
-/// How WebDriver names the field with an element's id.
+/// How web drivers name the field with an element's id.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// How long something on the page may take to come about.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Keys, as WebDriver names them.
+/// Keys, as web drivers name them.
 pub(crate) mod key {
     pub(crate) const TAB: &str = "\u{e004}";
     pub(crate) const ENTER: &str = "\u{e007}";
@@ -119,7 +119,7 @@ impl Browser {
         self.try_run(script).unwrap()
     }
 
-    fn try_run(&self, script: &str) -> Result<Value, WebDriverError> {
+    fn try_run(&self, script: &str) -> Answer {
         self.session.post("execute/sync", &json!({ "script": script, "args": [] }))
     }
 

@@ -123,9 +123,8 @@ impl Application {
     fn page(&self) -> String {
         let address = self.client.init_swarm().unwrap();
         let look = || std::net::TcpStream::connect((address, PORT)).ok();
-        if wait_for(PATIENCE, "the manager", look).is_err() {
-            panic!("no manager: {:?}", self.client.tasks(&self.name));
-        }
+        let listens = wait_for(PATIENCE, "the manager", look);
+        assert!(listens.is_ok(), "no manager: {:?}", self.client.tasks(&self.name));
         format!("http://{address}:{PORT}/_admin/")
     }
 
@@ -204,8 +203,7 @@ fn a_real_stack_is_watched_scaled_and_shut_down() {
     browser.click("dialog button.danger");
     browser.wait_for_text("h1", "is being removed");
     let is_gone = || application.left().is_empty().then_some(());
-    if wait_for(PATIENCE, "the end of the stack", is_gone).is_err() {
-        panic!("left: {:?}", application.left());
-    }
+    let ended = wait_for(PATIENCE, "the end of the stack", is_gone);
+    assert!(ended.is_ok(), "left: {:?}", application.left());
     browser.finish();
 }

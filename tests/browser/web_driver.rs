@@ -1,4 +1,4 @@
-//! The WebDriver protocol: JSON over HTTP, one request at a time.
+//! The protocol of web drivers: JSON over HTTP, one request at a time.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -12,18 +12,15 @@ pub(crate) struct Session {
     path: String,
 }
 
-/// What an answer has instead of a value.
-#[derive(Debug)]
-pub(crate) struct WebDriverError(pub(crate) String);
-
-type Answer = Result<Value, WebDriverError>;
+/// A value, or why there is none.
+pub(crate) type Answer = Result<Value, String>;
 
 impl Session {
     /// Starts a browser.
-    pub(crate) fn start(port: u16, capabilities: &Value) -> Result<Self, WebDriverError> {
+    pub(crate) fn start(port: u16, capabilities: &Value) -> Result<Self, String> {
         let body = json!({ "capabilities": { "alwaysMatch": capabilities } });
         let value = request(port, "POST", "/session", Some(&body))?;
-        let id = value["sessionId"].as_str().ok_or_else(|| WebDriverError(value.to_string()))?;
+        let id = value["sessionId"].as_str().ok_or_else(|| value.to_string())?;
         Ok(Self { port, path: format!("/session/{id}") })
     }
 
@@ -44,17 +41,17 @@ impl Session {
 }
 
 fn request(port: u16, method: &str, path: &str, body: Option<&Value>) -> Answer {
-    let told = |error: std::io::Error| WebDriverError(format!("{method} {path}: {error}"));
+    let told = |error: std::io::Error| format!("{method} {path}: {error}");
     let (status, answer) = exchange(port, method, path, body).map_err(told)?;
-    let answer: Value = serde_json::from_slice(&answer)
-        .map_err(|error| WebDriverError(format!("{method} {path}: {error}")))?;
+    let answer: Value =
+        serde_json::from_slice(&answer).map_err(|error| format!("{method} {path}: {error}"))?;
     let value = answer["value"].clone();
     if status == 200 {
         return Ok(value);
     }
     let message = value["message"].as_str().unwrap_or_default();
     let first = message.lines().next().unwrap_or_default();
-    Err(WebDriverError(format!("{method} {path}: {}: {first}", value["error"])))
+    Err(format!("{method} {path}: {}: {first}", value["error"]))
 }
 
 fn exchange(

@@ -55,7 +55,7 @@ impl Document<'_> {
     }
 }
 
-/// What makes a form one of this session.
+/// What makes a form one of the session that looks at it.
 pub(super) fn csrf_field(context: &PageContext<'_>) -> Markup {
     html! {
         @if let Some(csrf) = context.csrf() {
