@@ -7,8 +7,8 @@ use ailtire_events::{Diagnostic, Location};
 use ailtire_swarm::manager::ManagerSetup;
 use ailtire_swarm::spec::{NetworkSpec, ServiceMode, ServiceSpec};
 use ailtire_swarm::{
-    Desired, DesiredService, DesiredStack, Observed, ResolvedImages, Scope, StackToConvert,
-    convert, family_network, label,
+    Desired, DesiredService, DesiredStack, External, Observed, ResolvedImages, Scope,
+    StackToConvert, convert, family_network, label,
 };
 
 use crate::place::{Child, Place};
@@ -43,6 +43,11 @@ impl Setup<'_> {
                 self.dress(service, &child);
                 children.push(self.outline(&child, design));
             }
+        }
+        if !children.is_empty() {
+            // The application's, not this stack's.
+            let name = self.token_secret.to_owned();
+            own.external_secrets.push(External { name, location: None });
         }
         let stacks = [own].into_iter().chain(children).collect();
         Ok(Desired {

@@ -9,7 +9,7 @@ use ailtire_docker::EndpointOptions;
 use ailtire_swarm::manager::{DOCKER_SOCKET, MANAGER_ALIAS, MANAGER_PORT, TOKEN_FILE};
 
 /// The port on which a manager that has a certificate speaks TLS.
-pub const TLS_PORT: u16 = 3443;
+pub(crate) const TLS_PORT: u16 = 3443;
 
 /// How long a service may take to run and be healthy where nothing else is said.
 const TIMEOUT: Duration = Duration::from_mins(5);
@@ -19,53 +19,53 @@ const BUNDLE: &str = "/stack";
 
 /// What a manager is told.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The application instance.
-    pub application: Option<String>,
+    pub(crate) application: Option<String>,
     /// The environment.
-    pub environment: Option<String>,
+    pub(crate) environment: Option<String>,
     /// The stack's instance.
-    pub instance: Option<String>,
+    pub(crate) instance: Option<String>,
     /// The stack's full path.
-    pub path: Option<Vec<String>>,
+    pub(crate) path: Option<Vec<String>>,
     /// The short name of the service that this manager is.
-    pub service: Option<String>,
+    pub(crate) service: Option<String>,
     /// The stack that holds this one.
-    pub parent: Option<ParentSettings>,
+    pub(crate) parent: Option<ParentSettings>,
     /// Whether the REST interface and the page are there at all.
-    pub has_admin: bool,
+    pub(crate) has_admin: bool,
     /// Whether the stack is removed when the manager is told to stop.
-    pub removes_on_stop: bool,
+    pub(crate) removes_on_stop: bool,
     /// How long a service may take to run and be healthy.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// The directory with the stack's design.
-    pub bundle: PathBuf,
+    pub(crate) bundle: PathBuf,
     /// Where it listens.
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// The file with the application's token.
-    pub token_file: PathBuf,
+    pub(crate) token_file: PathBuf,
     /// The files with the certificate and its key.
-    pub tls: [PathBuf; 2],
+    pub(crate) tls: [PathBuf; 2],
     /// Where the engine is.
-    pub engine: EndpointOptions,
+    pub(crate) engine: EndpointOptions,
     /// All variables, for what the design left to them.
-    pub variables: BTreeMap<String, String>,
+    pub(crate) variables: BTreeMap<String, String>,
 }
 
 /// The stack that holds this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParentSettings {
+pub(crate) struct ParentSettings {
     /// Its instance.
-    pub instance: String,
+    pub(crate) instance: String,
     /// Where its manager is.
-    pub host: String,
+    pub(crate) host: String,
     /// The family network that it has.
-    pub network: String,
+    pub(crate) network: String,
 }
 
 impl Settings {
     /// What the variables of a process say. An empty one counts as absent.
-    pub fn from_variables(variables: BTreeMap<String, String>) -> Self {
+    pub(crate) fn from_variables(variables: BTreeMap<String, String>) -> Self {
         let get = |name: &str| variables.get(name).filter(|value| !value.is_empty()).cloned();
         let is_on = |name: &str| get(name).is_some_and(|value| value != "0" && value != "off");
         let file = |name: &str, default: &str| get(name).map_or(default.into(), PathBuf::from);
@@ -106,7 +106,7 @@ impl Settings {
     /// # Errors
     ///
     /// What is wrong with them.
-    pub fn with_arguments(
+    pub(crate) fn with_arguments(
         mut self,
         arguments: impl IntoIterator<Item = String>,
     ) -> Result<Self, String> {

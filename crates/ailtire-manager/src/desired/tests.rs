@@ -48,6 +48,7 @@ fn a_stack_service_is_a_manager() {
     assert_eq!(container.mounts[0].source, DOCKER_SOCKET);
     assert_eq!(container.secrets[0].secret_name, "shop-dev.token");
     assert!(container.env.contains(&"AILTIRE_STACKPATH=shop-dev/orders".to_owned()));
+    assert_eq!(desired.stacks[0].external_secrets[0].name, "shop-dev.token");
     let networks = &manager.task_template.networks;
     let family = networks.iter().find(|it| it.target == "shop_shop-dev_orders_family").unwrap();
     assert_eq!(family.aliases, [MANAGER_ALIAS]);
