@@ -91,14 +91,14 @@ impl Application {
             "Data": base64::Engine::encode(&base64::engine::general_purpose::STANDARD, TOKEN),
         });
         let id = self.post("/secrets/create", &secret)["ID"].clone();
-        let socket = "/var/run/docker.sock";
+        let (socket, place) = (self.host.strip_prefix("unix://"), "/var/run/docker.sock");
         let file = json!({ "Name": "ailtire-token", "UID": "0", "GID": "0", "Mode": 0o400 });
         let service = json!({
             "Name": self.name,
             "TaskTemplate": {
                 "ContainerSpec": {
                     "Image": format!("{}:latest", self.name),
-                    "Mounts": [{ "Type": "bind", "Source": socket, "Target": socket }],
+                    "Mounts": [{ "Type": "bind", "Source": socket, "Target": place }],
                     "Secrets": [{ "SecretID": id, "SecretName": secret["Name"], "File": file }],
                 },
             },
