@@ -7,9 +7,10 @@ mod access;
 mod appearance;
 mod browser;
 mod buttons;
-#[path = "../directory.rs"]
-mod directory;
 mod live;
 mod real;
 mod stand_in;
+#[allow(dead_code, reason = "the other tests of managers need more of it")]
+#[path = "../manager/support.rs"]
+mod support;
 mod web_driver;
