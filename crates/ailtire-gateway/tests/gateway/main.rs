@@ -1,0 +1,11 @@
+//! The gateway between real sockets.
+
+mod balancing;
+mod common;
+mod drain;
+mod limits;
+mod routing;
+mod smuggling;
+mod streaming;
+mod tls;
+mod web_sockets;
