@@ -5,6 +5,7 @@ use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ailtire_gateway::{Gateway, GatewayOptions, Limits, Resolve, Route, serve};
 use futures_util::future::BoxFuture;
@@ -52,6 +53,8 @@ async fn run(listen: &str, gateway: Gateway) -> Result<(), Box<dyn Error>> {
         let _ = io::stdin().read_to_end(&mut Vec::new());
         asked.cancel();
     });
-    serve(listener, None, Arc::new(gateway), Limits::default(), shutdown).await;
+    // Idle connections are to be counted, not closed.
+    let limits = Limits { head_time: Duration::from_mins(10), ..Limits::default() };
+    serve(listener, None, Arc::new(gateway), limits, shutdown).await;
     Ok(())
 }

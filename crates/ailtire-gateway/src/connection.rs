@@ -68,6 +68,11 @@ impl Connection {
         !self.has_ended && self.sender.is_ready()
     }
 
+    /// The same, after an answer that was just read: most connections are ready again by then.
+    pub(crate) fn is_usable_again(&mut self) -> bool {
+        (!self.has_ended && self.sender.is_ready()) || self.is_usable()
+    }
+
     /// Sends a request and waits for the head of its answer.
     pub(crate) async fn send(
         &mut self,

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,11 +75,13 @@ impl<'a> Exchange<'a> {
     }
 
     /// Gets an answer's head in the time that the route grants.
-    pub(crate) async fn run(self) -> Result<Answered, Refusal> {
+    pub(crate) async fn run(mut self) -> Result<Answered, Refusal> {
         let limit = self.entry.route.timeout.unwrap_or(self.gateway.options.answer_timeout);
         let service = &self.entry.route.service;
         let body = self.body.clone();
-        match within(limit, &body, self.run_unlimited()).await {
+        // Pinned where it is: moving it would cost more than most of what it does.
+        let answer = pin!(self.run_unlimited());
+        match within(limit, &body, answer).await {
             Ok(outcome) => outcome,
             Err(Late::Service) => Err(Refusal::new(
                 StatusCode::GATEWAY_TIMEOUT,
@@ -92,7 +94,7 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    async fn run_unlimited(mut self) -> Result<Answered, Refusal> {
+    async fn run_unlimited(&mut self) -> Result<Answered, Refusal> {
         loop {
             let Some(task) = self.next_task().await? else { return Err(self.refusal()) };
             let lease = Lease::new(Arc::clone(&task));
@@ -208,12 +210,11 @@ enum Late {
 async fn within<T>(
     limit: Duration,
     body: &RequestBody,
-    answer: impl Future<Output = T>,
+    mut answer: Pin<&mut impl Future<Output = T>>,
 ) -> Result<T, Late> {
-    let mut answer = pin!(answer);
     let mut deadline = Instant::now() + limit;
     loop {
-        if let Ok(answer) = timeout_at(deadline, &mut answer).await {
+        if let Ok(answer) = timeout_at(deadline, answer.as_mut()).await {
             return Ok(answer);
         }
         let extended = body.last_part().map(|last_part| Instant::from_std(last_part) + limit);

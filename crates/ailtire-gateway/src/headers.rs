@@ -69,6 +69,8 @@ pub(crate) struct Forwarding<'a> {
 impl Forwarding<'_> {
     /// Makes the headers for the service out of the client's.
     pub(crate) fn apply(self, headers: &mut HeaderMap) -> Result<(), Refusal> {
+        // Room for what is added below, at once.
+        headers.reserve(8);
         let takes_trailers = has_token(headers, &TE, "trailers");
         remove_hop_by_hop(headers);
         // We are asked for the body when the service reads it, and answer `100 Continue` then.
@@ -137,7 +139,7 @@ fn append(
     between: &str,
     write: impl FnOnce(&mut String) -> std::fmt::Result,
 ) {
-    let mut text = String::with_capacity(64);
+    let mut text = String::new();
     for value in headers.get_all(&name) {
         // What is no text never came from a gateway.
         let Ok(value) = value.to_str() else { continue };

@@ -11,6 +11,7 @@ mod connection;
 mod exchange;
 mod gateway;
 mod headers;
+mod held;
 mod metrics;
 mod options;
 mod protocol;

@@ -1,21 +1,26 @@
 //! HTTP/1.1 and HTTP/2, as far as clients speak them.
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use http::header::UPGRADE;
 use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::rustls::ServerConnection;
 
 use crate::answer::{self, Refusal};
+use crate::held::Held;
 use crate::server::Client;
 use crate::{Body, Limits};
 
@@ -23,7 +28,6 @@ use crate::{Body, Limits};
 const BUFFER: usize = 64 * 1024;
 const STREAM_WINDOW: u32 = 128 * 1024;
 const CONNECTION_WINDOW: u32 = 512 * 1024;
-const PING_AFTER: Duration = Duration::from_mins(1);
 const PONG_WITHIN: Duration = Duration::from_secs(20);
 /// What begins HTTP/2 without TLS, and no request of HTTP/1.1.
 const PREFACE: &[u8; 4] = b"PRI ";
@@ -63,8 +67,8 @@ impl Protocols {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(BUFFER)
-            .keep_alive_interval(PING_AFTER)
-            .keep_alive_timeout(PONG_WITHIN)
+            .keep_alive_interval(limits.head_time)
+            .keep_alive_timeout(PONG_WITHIN.min(limits.head_time))
             .enable_connect_protocol();
         let mut either = auto::Builder::new(TokioExecutor::new());
         either
@@ -78,6 +82,8 @@ impl Protocols {
             .max_pending_accept_reset_streams(limits.resets)
             .max_local_error_reset_streams(limits.resets.max(1))
             .max_header_list_size(list_size)
+            .keep_alive_interval(limits.head_time)
+            .keep_alive_timeout(PONG_WITHIN.min(limits.head_time))
             .enable_connect_protocol();
         Self { http1, http2, either }
     }
@@ -139,62 +145,94 @@ async fn serve_http2<S>(stream: TokioIo<S>, client: Arc<Client>)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let server = Arc::clone(&client.server);
-    let seen = Arc::new(AtomicU64::new(0));
-    let counter = Arc::clone(&seen);
-    let service = service_fn(move |request| {
-        counter.fetch_add(1, Relaxed);
-        Arc::clone(&client).answer(request)
-    });
+    let (server, activity) = (Arc::clone(&client.server), Activity::new(&client));
+    let service = service_fn(activity.watch(client));
     let mut connection = pin!(server.protocols.http2.serve_connection(stream, service));
-    tokio::select! {
+    let is_idle = tokio::select! {
         biased;
         _ = connection.as_mut() => return,
-        () = server.shutdown.cancelled() => {}
-        () = idle(&seen, server.limits.head_time) => {}
-    }
-    // Requests under way are answered all the same.
+        () = server.shutdown.cancelled() => false,
+        () = activity.idle(server.limits.head_time) => true,
+    };
     connection.as_mut().graceful_shutdown();
-    let _ = connection.await;
+    if is_idle {
+        // Who has nothing under way, and does not close now, is not heard any more.
+        let _ = tokio::time::timeout(server.limits.head_time, connection).await;
+    } else {
+        let _ = connection.await;
+    }
 }
 
 async fn serve_either<S>(stream: TokioIo<S>, client: Arc<Client>)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let server = Arc::clone(&client.server);
-    let seen = Arc::new(AtomicU64::new(0));
-    let counter = Arc::clone(&seen);
-    let service = service_fn(move |request| {
-        counter.fetch_add(1, Relaxed);
-        Arc::clone(&client).answer(request)
-    });
+    let (server, activity) = (Arc::clone(&client.server), Activity::new(&client));
+    let service = service_fn(activity.watch(client));
     let connection = server.protocols.either.serve_connection_with_upgrades(stream, service);
     let mut connection = pin!(connection);
-    tokio::select! {
+    let is_idle = tokio::select! {
         biased;
         _ = connection.as_mut() => return,
-        () = server.shutdown.cancelled() => {}
-        () = idle(&seen, server.limits.head_time) => {}
-    }
+        () = server.shutdown.cancelled() => false,
+        () = activity.idle(server.limits.head_time) => true,
+    };
     connection.as_mut().graceful_shutdown();
-    let _ = connection.await;
+    if is_idle {
+        let _ = tokio::time::timeout(server.limits.head_time, connection).await;
+    } else {
+        let _ = connection.await;
+    }
 }
 
-/// Returns once no new request came for that long.
-async fn idle(seen: &AtomicU64, limit: Duration) {
-    let mut ticks = tokio::time::interval(limit.max(Duration::from_millis(1)));
-    ticks.tick().await;
-    let mut before = 0;
-    loop {
-        ticks.tick().await;
-        let now = seen.load(Relaxed);
-        if now == before {
-            return;
+/// What goes on over a connection that may have many requests at once: hyper watches the time
+/// between two requests for HTTP/1.1 only.
+struct Activity {
+    seen: Arc<AtomicU64>,
+    permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl Activity {
+    fn new(client: &Client) -> Self {
+        Self { seen: Arc::default(), permit: Arc::clone(client.permit()) }
+    }
+
+    /// Answers requests; each holds the permit until its answer is complete.
+    fn watch(
+        &self,
+        client: Arc<Client>,
+    ) -> impl Fn(Request<Incoming>) -> Answering + Send + Sync + use<> {
+        let seen = Arc::clone(&self.seen);
+        move |request| {
+            seen.fetch_add(1, Relaxed);
+            let held = Arc::clone(client.permit());
+            let answered = Arc::clone(&client).answer(request);
+            Box::pin(async move {
+                let Ok(response) = answered.await;
+                Ok(response.map(|body| Held { body, _held: held }))
+            })
         }
-        before = now;
+    }
+
+    /// Returns once nothing went on for that long.
+    async fn idle(&self, limit: Duration) {
+        // One is held here, one by the client.
+        const HELD: usize = 2;
+        let mut ticks = tokio::time::interval(limit.max(Duration::from_millis(1)));
+        ticks.tick().await;
+        let mut before = 0;
+        loop {
+            ticks.tick().await;
+            let now = self.seen.load(Relaxed);
+            if now == before && Arc::strong_count(&self.permit) <= HELD {
+                return;
+            }
+            before = now;
+        }
     }
 }
+
+type Answering = BoxFuture<'static, Result<Response<Held<Arc<OwnedSemaphorePermit>>>, Infallible>>;
 
 /// The answer to a request whose target is longer than allowed.
 pub(crate) fn too_long<B>(request: &Request<B>, limits: &Limits) -> Option<Response<Body>> {

@@ -67,7 +67,7 @@ impl ResponseBody {
             return;
         };
         // A service that closes, or that did not want the whole request, is not asked again here.
-        if connection.is_usable() {
+        if connection.is_usable_again() {
             connection.is_reused = true;
             lease.0.keep(connection, self.keeping.idle_connections, self.keeping.keep_alive);
         }

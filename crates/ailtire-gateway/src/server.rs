@@ -167,7 +167,9 @@ impl Server {
             protocol::serve(stream, protocol, client).await;
             return Some(());
         };
-        let accepted = tokio::time::timeout(self.limits.head_time, tls.accept(stream));
+        // In a box, since connections without TLS are not to be as large as those with it.
+        let accepted = Box::pin(tls.accept(stream));
+        let accepted = tokio::time::timeout(self.limits.head_time, accepted);
         let stream = self.shutdown.run_until_cancelled(accepted).await?.ok()?.ok()?;
         let protocol = protocol::of_secure(stream.get_ref().1);
         protocol::serve(stream, protocol, client).await;
@@ -190,6 +192,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// What is held as long as anything goes on over the connection.
+    pub(crate) fn permit(&self) -> &Arc<OwnedSemaphorePermit> {
+        &self.surroundings.permit
+    }
+
     /// Answers one request.
     pub(crate) async fn answer(
         self: Arc<Self>,

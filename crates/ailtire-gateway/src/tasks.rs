@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     const ADDRESSES: [IpAddr; 3] = [
-        IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1)),
+        IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)),
         IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3)),
     ];

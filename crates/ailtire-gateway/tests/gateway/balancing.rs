@@ -144,7 +144,7 @@ async fn a_task_killed_under_load_loses_no_request_that_can_be_retried() {
 }
 
 /// A server that closes each connection when it has the head of a request, and counts them.
-async fn hangs_up(listener: TcpListener) -> (Server, Arc<AtomicUsize>) {
+fn hangs_up(listener: TcpListener) -> (Server, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&count);
     let server = Server::raw(listener, move |mut stream| {
@@ -161,7 +161,7 @@ async fn hangs_up(listener: TcpListener) -> (Server, Arc<AtomicUsize>) {
 async fn what_got_no_answer_is_tried_again_where_that_changes_nothing() {
     let mut all = listeners(&[1, 2]).await;
     let port = all[0].local_addr().unwrap().port();
-    let (_bad, hung_up) = hangs_up(all.remove(0)).await;
+    let (_bad, hung_up) = hangs_up(all.remove(0));
     let _good = numbered(all.remove(0), 1);
     let rig = Rig::start(vec![route("/", "web", port)], &[("web", &[loopback(1)])]).await;
     let ask = async |method: Method| {
@@ -193,7 +193,7 @@ async fn what_got_no_answer_is_tried_again_where_that_changes_nothing() {
 
 #[tokio::test]
 async fn a_body_that_was_begun_is_not_sent_twice() {
-    let (server, count) = hangs_up(listeners(&[1]).await.remove(0)).await;
+    let (server, count) = hangs_up(listeners(&[1]).await.remove(0));
     let rig = Rig::before(server.address).await;
     let request = Request::put("/").header("host", "a").body(Full::from(vec![0; 100_000]));
     assert_eq!(rig.send(request.unwrap()).await.status(), 502);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::fmt::Write as _;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -287,7 +288,8 @@ impl Server {
             let (head, body) = request.into_parts();
             let mut text = format!("{} {} {:?}\n", head.method, head.uri, head.version);
             for (name, value) in &head.headers {
-                text += &format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()));
+                let value = String::from_utf8_lossy(value.as_bytes());
+                writeln!(text, "{name}: {value}").unwrap();
             }
             let body = body.collect().await.unwrap();
             let trailers = format!("{:?}", body.trailers());

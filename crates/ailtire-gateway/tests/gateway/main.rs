@@ -1,5 +1,7 @@
 //! The gateway between real sockets.
 
+#![allow(clippy::unwrap_used)] // Helpers of tests.
+
 mod balancing;
 mod common;
 mod drain;

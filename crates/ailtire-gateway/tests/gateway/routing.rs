@@ -253,3 +253,27 @@ async fn a_count_of_forwards_ends_here_when_it_is_used_up() {
     let asterisk = rig.raw("OPTIONS * HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
     assert!(asterisk.starts_with("HTTP/1.1 204"), "{asterisk}");
 }
+
+#[tokio::test]
+async fn answers_without_a_body_stay_as_they_are() {
+    let server = Server::start(|request| async move {
+        let mut response = answer("0123456789");
+        if request.uri().path() == "/unchanged" {
+            response = answer("");
+            *response.status_mut() = http::StatusCode::NOT_MODIFIED;
+        }
+        response
+    })
+    .await;
+    let rig = Rig::before(server.address).await;
+    let mut client = Client::http1(rig.address).await;
+    for _ in 0..2 {
+        let request = Request::head("/").header("host", "a").body(Full::<Bytes>::default());
+        let response = soon(client.send(request.unwrap())).await;
+        assert_eq!(response.headers()["content-length"], "10");
+        assert_eq!(text(response).await, (200, String::new()));
+        let response = soon(client.send(get("/unchanged"))).await;
+        assert_eq!(text(response).await, (304, String::new()));
+        assert_eq!(text(soon(client.send(get("/"))).await).await.1, "0123456789");
+    }
+}

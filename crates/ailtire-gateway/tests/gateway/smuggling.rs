@@ -19,7 +19,7 @@ async fn recording() -> (Server, Arc<Mutex<String>>) {
 }
 
 async fn write_down(mut stream: TcpStream, written: &Mutex<String>) {
-    let mut buffer = [0; 64 * 1024];
+    let mut buffer = vec![0; 64 * 1024];
     let mut text = String::new();
     loop {
         let count = tokio::io::AsyncReadExt::read(&mut stream, &mut buffer).await.unwrap_or(0);
@@ -99,11 +99,8 @@ async fn what_is_ambiguous_is_refused() {
         let answer = rig.raw(format!("{request}{HIDDEN}")).await;
         let first = answer.lines().next().unwrap_or_default();
         assert!(first.starts_with("HTTP/1.1 400"), "{request:?} gave {first:?}");
-        // Where only the head was in doubt, the next request is one of its own.
-        let rest = answer.matches("HTTP/1.1 ").count() - 1;
-        let seen = std::mem::take(&mut *record.lock().unwrap());
-        assert_eq!(seen.matches("HTTP/1.1").count(), rest, "{request:?} gave {seen:?}");
-        assert!(rest == 0 || !request.contains("POST"), "{request:?} gave {seen:?}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{request:?} gave {answer:?}");
+        assert_eq!(*record.lock().unwrap(), "", "{request:?}");
     }
     let connect = rig.raw("CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\n\r\n").await;
     assert!(connect.starts_with("HTTP/1.1 501"), "{connect}");
@@ -195,7 +192,7 @@ async fn what_a_service_sends_after_its_answer_is_nobodys_answer() {
         read_until(&mut stream, "\r\n\r\n").await;
         let one = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\none";
         stream.write_all(format!("{one}{}", one.replace("one", "two")).as_bytes()).await.unwrap();
-        read_until(&mut stream, "\r\n\r\n").await;
+        let _ = tokio::io::AsyncReadExt::read_u8(&mut stream).await;
     });
     let rig = Rig::before(server.address).await;
     for _ in 0..3 {

@@ -51,7 +51,7 @@ async fn converse(mut client: TcpStream) {
         writer.shutdown().await.unwrap();
     };
     let mut received = Vec::new();
-    let (_, read) = soon(async { tokio::join!(sending, reader.read_to_end(&mut received)) }).await;
+    let ((), read) = soon(async { tokio::join!(sending, reader.read_to_end(&mut received)) }).await;
     read.unwrap();
     assert!(received == expected, "{} bytes came back", received.len());
 }
