@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::{env, fs, io};
 
+#[expect(clippy::disallowed_methods, reason = "nobody else reads what a build script writes")]
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=AILTIRE_MANAGER");
@@ -11,7 +12,7 @@ fn main() -> io::Result<()> {
     if let Some(program) = program {
         println!("cargo::rerun-if-changed={}", program.display());
         if program.is_file() {
-            embedded = format!("Some(include_bytes!({program:?}))");
+            embedded = format!("Some(include_bytes!({:?}))", program.display().to_string());
         } else {
             println!(
                 "cargo::warning=without the manager, no stack image can be built: \

@@ -13,6 +13,7 @@ use crate::commands::{
 };
 use crate::error::Failure;
 use crate::exit;
+use crate::manager;
 use crate::printer::{Color, Verbosity};
 
 const EXAMPLES: &str = "\
@@ -95,6 +96,11 @@ pub(crate) struct GlobalArguments {
     #[arg(long, global = true, value_name = "NAME", conflicts_with = "host")]
     pub(crate) docker_context: Option<String>,
 
+    /// The program that stack images run, instead of the one that is built in
+    #[arg(long, global = true, value_name = "FILE", env = "AILTIRE_MANAGER_FILE")]
+    #[arg(hide_short_help = true)]
+    pub(crate) manager: Option<PathBuf>,
+
     /// When to use colours
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
@@ -148,6 +154,7 @@ impl GlobalArguments {
             allow_outside: self.allow_outside.clone(),
             process_environment: process_environment(),
             deployments: false,
+            manager: manager::program(self.manager.as_deref())?,
             access,
         })
     }

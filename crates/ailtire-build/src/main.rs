@@ -11,6 +11,7 @@ mod error;
 mod exit;
 mod files;
 mod interrupt;
+mod manager;
 mod opening;
 mod printer;
 

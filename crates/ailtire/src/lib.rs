@@ -22,6 +22,7 @@ mod registries;
 mod schedule;
 mod selection;
 mod settings;
+mod stack_images;
 mod stacks;
 
 pub use ailtire_compose::to_yaml;
@@ -46,5 +47,6 @@ pub use error::Error;
 pub use graph::{Edge, ImageGraph};
 pub use plan::{Action, Plan, PlanOptions, PlannedBase, PlannedImage};
 pub use selection::Selection;
+pub use stack_images::ManagerProgram;
 pub use stacks::{StackInstance, StackTree};
 pub use tokio_util::sync::CancellationToken;

@@ -182,8 +182,20 @@ impl Application {
         Ok(Draft { index, key, record, settings, reasons, diagnostics, size, context })
     }
 
-    fn assemble(&self, index: usize, graph: &ImageGraph) -> Result<BuildContext, Vec<Diagnostic>> {
+    /// The build context of an image.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, or with its Dockerfile.
+    pub(crate) fn assemble(
+        &self,
+        index: usize,
+        graph: &ImageGraph,
+    ) -> Result<BuildContext, Vec<Diagnostic>> {
         let definition = &self.definitions.images[index];
+        if definition.is_stack {
+            return self.stack_context(index);
+        }
         let mut dockerfile = graph.dockerfiles[index].clone()?;
         // `ONBUILD ARG` of a base declares arguments in what is built on it.
         for base in graph.needed_by(index) {

@@ -173,25 +173,23 @@ fn leave_out(name: &str, fields: &Fields<'_>, object: &mut FileObject) {
         let value = variable.and_then(|name| decoder.reader.variables.get(&name));
         value.map(|value| value.as_bytes().to_vec())
     };
-    match held.filter(|held| !held.is_empty()) {
-        Some(held) => object.digest = Some(content_digest(&held)),
+    object.digest = held.filter(|held| !held.is_empty()).map(|held| content_digest(&held));
+    if object.digest.is_none() {
         // Machines that build need not have the secrets of those that deploy.
-        None => {
-            let own = || format!("{}_{name}", symbol::variable("AILTIRE_STACKNAME"));
-            object.name = Some(object.name.take().unwrap_or_else(own));
-            object.external = true;
-            object.labels.clear();
-            object.template_driver = None;
-            let message = format!(
-                "`{}` is not here to be looked at: the stack's manager looks for a secret with \
+        let own = || format!("{}_{name}", symbol::variable("AILTIRE_STACKNAME"));
+        object.name = Some(object.name.take().unwrap_or_else(own));
+        object.external = true;
+        object.labels.clear();
+        object.template_driver = None;
+        let message = format!(
+            "`{}` is not here to be looked at: the stack's manager looks for a secret with \
                  just the name of this one",
-                fields.field.name()
-            );
-            decoder
-                .findings()
-                .warning(fields.field.key_position(), "absent-secret", message)
-                .help("build where the secret is, or make it with `docker secret create`");
-        }
+            fields.field.name()
+        );
+        decoder
+            .findings()
+            .warning(fields.field.key_position(), "absent-secret", message)
+            .help("build where the secret is, or make it with `docker secret create`");
     }
 }
 

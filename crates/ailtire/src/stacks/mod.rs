@@ -11,7 +11,8 @@ use ailtire_manifest::{Deployment, Package, fill_excerpts};
 
 use crate::Application;
 use crate::findings::Findings;
-use images::{ImageNames, Meaning};
+pub(crate) use images::{ImageNames, Meaning};
+pub(crate) use order::needed_packages;
 
 /// How many stacks there may be: services that run stacks that run stacks multiply.
 const LIMIT: usize = 1000;
@@ -380,7 +381,7 @@ fn unreferenced(package: &Package, deployment: &Deployment) -> Diagnostic {
     ))
 }
 
-fn replicated(service: &str, replicas: u64, location: Location) -> Diagnostic {
+pub(crate) fn replicated(service: &str, replicas: u64, location: Location) -> Diagnostic {
     let message = format!("`{service}` asks for {replicas} replicas of a stack, and gets one");
     Diagnostic::warning("replicated-stack", message)
         .at(location)
