@@ -8,8 +8,8 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    build, check, clean, completions, compose, context, deploy, graph, history, logs, plan, push,
-    rollback, status, undeploy, why,
+    build, check, clean, completions, compose, context, deploy, down, graph, history, logs, plan,
+    push, rollback, status, token, undeploy, up, why,
 };
 use crate::error::Failure;
 use crate::exit;
@@ -21,6 +21,7 @@ Examples:
   ailtire-build build                    bring all images up to date
   ailtire-build build MyPackage -r       those of a package and of the packages below it
   ailtire-build plan --env production    what would be built, and why, with no engine
+  ailtire-build up --env dev             build it, run it, and say where it is
   ailtire-build why web:latest           which file, variable or base makes it dirty
 
 ";
@@ -42,6 +43,9 @@ pub(crate) enum Command {
     Push(push::PushArguments),
     Plan(plan::PlanArguments),
     Why(why::WhyArguments),
+    Up(Box<up::UpArguments>),
+    Down(down::DownArguments),
+    Token(token::TokenArguments),
     #[command(visible_alias = "install")]
     Deploy(Box<deploy::DeployArguments>),
     Status(status::StatusArguments),

@@ -39,8 +39,8 @@ fn main() -> ExitCode {
 
 fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Result<u8, Failure> {
     use commands::{
-        build, check, clean, completions, compose, context, deploy, graph, history, logs, plan,
-        push, rollback, status, undeploy, why,
+        build, check, clean, completions, compose, context, deploy, down, graph, history, logs,
+        plan, push, rollback, status, token, undeploy, up, why,
     };
     match command {
         Command::Build(arguments) => block_on(build::run(global, arguments, printer)),
@@ -48,6 +48,9 @@ fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Re
         Command::Plan(arguments) => block_on(plan::run(global, arguments, printer)),
         Command::Why(arguments) => block_on(why::run(global, arguments, printer)),
         Command::Deploy(arguments) => block_on(deploy::run(global, *arguments, printer)),
+        Command::Up(arguments) => block_on(up::run(global, *arguments, printer)),
+        Command::Down(arguments) => block_on(down::run(global, arguments, printer)),
+        Command::Token(arguments) => block_on(token::run(global, &arguments, printer)),
         Command::Status(arguments) => block_on(status::run(global, &arguments, printer)),
         Command::Logs(arguments) => block_on(logs::run(global, &arguments, printer)),
         Command::History(arguments) => block_on(history::run(global, &arguments, printer)),

@@ -15,7 +15,6 @@ include!(concat!(env!("OUT_DIR"), "/manager.rs"));
 /// A [`Failure`] where the file can't be read.
 pub(crate) fn program(file: Option<&Path>) -> Result<Option<ManagerProgram>, Failure> {
     let Some(file) = file else { return Ok(EMBEDDED.map(ManagerProgram::from)) };
-    let bytes = std::fs::read(file)
-        .map_err(|error| Failure::io("read", file.display(), &error))?;
+    let bytes = std::fs::read(file).map_err(|error| Failure::io("read", file.display(), &error))?;
     Ok(Some(ManagerProgram::from(bytes)))
 }

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use ailtire_compose::StackDesign;
 use ailtire_events::{Diagnostic, Location};
 use ailtire_swarm::manager::ManagerSetup;
-use ailtire_swarm::spec::{NetworkSpec, ServiceMode, ServiceSpec};
+pub(crate) use ailtire_swarm::scale::{keep_scales, replicas, scale};
+use ailtire_swarm::spec::NetworkSpec;
 use ailtire_swarm::{
     Desired, DesiredService, DesiredStack, External, Observed, ResolvedImages, Scope,
-    StackToConvert, convert, family_network, label,
+    StackToConvert, convert, family_network,
 };
 
 use crate::place::{Child, Place};
@@ -121,49 +122,6 @@ pub(crate) fn images(design: &StackDesign) -> BTreeMap<String, Location> {
         images.entry(service.image.clone()).or_insert_with(location);
     }
     images
-}
-
-/// How many tasks a spec asks for, where that is a number.
-pub(crate) fn replicas(spec: &ServiceSpec) -> Option<u64> {
-    match &spec.mode {
-        None => Some(1),
-        Some(ServiceMode::Replicated { replicas }) => Some(replicas.unwrap_or(1)),
-        Some(_) => None,
-    }
-}
-
-/// Makes `spec` one of so many tasks, and remembers what its design says.
-pub(crate) fn scale(spec: &mut ServiceSpec, number: u64) {
-    let designed = match spec.labels.get(label::SCALE).and_then(|text| scale_of(text)) {
-        Some((_, designed)) => designed,
-        None => replicas(spec).unwrap_or(1),
-    };
-    spec.mode = Some(ServiceMode::Replicated { replicas: Some(number) });
-    if number == designed {
-        spec.labels.remove(label::SCALE);
-    } else {
-        spec.labels.insert(label::SCALE.to_owned(), format!("{number}/{designed}"));
-    }
-    spec.labels.insert(label::DIGEST.to_owned(), spec.digest());
-}
-
-/// The two numbers of the label: what was asked for by hand, and what the design said then.
-fn scale_of(text: &str) -> Option<(u64, u64)> {
-    let (number, designed) = text.split_once('/')?;
-    Some((number.parse().ok()?, designed.parse().ok()?))
-}
-
-/// Keeps services at the number of tasks that somebody chose, until the design names another one.
-pub(crate) fn keep_scales(desired: &mut Desired, observed: &Observed) {
-    for service in desired.stacks.iter_mut().flat_map(|stack| &mut stack.services) {
-        let found = observed.service(&service.spec.name);
-        let label = found.and_then(|found| found.spec.labels.get(label::SCALE));
-        if let Some((number, designed)) = label.and_then(|text| scale_of(text))
-            && replicas(&service.spec) == Some(designed)
-        {
-            scale(&mut service.spec, number);
-        }
-    }
 }
 
 /// Of what is to run, only what is not there: whatever somebody changed by hand stays as it is.

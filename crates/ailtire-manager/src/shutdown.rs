@@ -118,13 +118,15 @@ async fn remove_self(engine: &Engine, place: &Place, family: &str) -> Vec<String
         Err(error) => note(family, Err(error)),
     }
     if place.parent.is_none() {
-        match tokens(engine, place).await {
-            Ok(secrets) => {
-                for secret in secrets {
-                    note(&secret.name, delete(engine, format!("/secrets/{}", secret.id)).await);
+        for (list, what) in [("/configs", "the history"), ("/secrets", "the token")] {
+            match of_no_stack(engine, place, list).await {
+                Ok(files) => {
+                    for file in files {
+                        note(&file.name, delete(engine, format!("{list}/{}", file.id)).await);
+                    }
                 }
+                Err(error) => note(what, Err(error)),
             }
-            Err(error) => note("the token", Err(error)),
         }
     }
     left
@@ -145,12 +147,16 @@ async fn family_network(
     Ok(found.into_iter().find(is_own).map(|network| network.id))
 }
 
-/// The secrets with the application's token: those of no stack.
-async fn tokens(engine: &Engine, place: &Place) -> Result<Vec<ObservedFile>, EngineError> {
+/// What the application has and no stack of it: the configs with what was deployed when, and the
+/// secrets with its token.
+async fn of_no_stack(
+    engine: &Engine,
+    place: &Place,
+    list: &str,
+) -> Result<Vec<ObservedFile>, EngineError> {
     let labels = place.identity.labels().map(|(name, value)| format!("{name}={value}"));
-    let request = labels
-        .into_iter()
-        .fold(engine.get("/secrets"), |request, label| request.filter("label", label));
+    let request =
+        labels.into_iter().fold(engine.get(list), |request, label| request.filter("label", label));
     let found: Vec<ObservedFile> = request.json().await?;
     Ok(found.into_iter().filter(|it| !it.labels.contains_key(label::NAMESPACE)).collect())
 }

@@ -1,14 +1,17 @@
 //! Waiting for what others do: managers bring their stacks to what they are to be, and this looks on.
 //!
 //! A service counts from the moment on when its spec is the wanted one: what it was before runs well,
-//! and says nothing. Once the root's manager is healthy its whole tree is deployed; then what differs
-//! still was left so on purpose (a scale by hand), and only has to run.
+//! and says nothing. A manager that goes on unchanged leaves what somebody changed by hand; such a
+//! service only has to run.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ailtire_docker::{Engine, EngineError};
-use ailtire_events::{EventKind, EventSink, FieldChange, ObjectAction, ObjectKind, ServiceFailure};
+use ailtire_events::{
+    Diagnostic, EventKind, EventSink, FieldChange, ObjectAction, ObjectKind, ServiceFailure,
+};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
@@ -16,13 +19,25 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::{ApplyError, Outcome, ServiceEnd, ServiceOutcome, count};
-use crate::converge::{Converged, Monitor, Progress, Wait, WaitError, WaitOptions, is_passing};
+use crate::converge::{
+    Converged, Monitor, Progress, Task, Wait, WaitError, WaitOptions, is_passing, tail,
+};
 use crate::observe::{Observed, ObservedService, observe_all};
 use crate::plan::{Changes, service_difference};
 use crate::{Desired, DesiredService, RootService, calls, label};
 
 /// Looks that may fail one after the other.
 const FAILURES: u32 = 3;
+
+/// Looks between two looks at what managers write.
+const LOOKS: u32 = 8;
+
+/// Lines of a manager that are looked at.
+const LINES: usize = 4;
+
+/// How long nothing gets further before a service that an unchanged manager leaves other than its
+/// design counts as one that was changed by hand. The manager above may be about to change it.
+const LEFT_ALONE: Duration = Duration::from_secs(10);
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +52,35 @@ pub struct Followed<'a> {
     pub root: &'a RootService,
     /// Its id.
     pub root_id: &'a str,
+}
+
+impl Followed<'_> {
+    /// What is known where nobody waits: what became of the root's manager.
+    pub fn detached(&self, sink: &dyn EventSink) -> Outcome {
+        let (action, changes) = self.root.compare(self.before);
+        let root = &self.root.0;
+        let stack = root.spec.labels.get(label::STACK_PATH).cloned().unwrap_or_default();
+        sink.emit(EventKind::ObjectChanged {
+            stack: stack.clone(),
+            kind: ObjectKind::Service,
+            name: root.name.clone(),
+            action,
+            changes,
+        });
+        let mut outcome = Outcome::cancelled();
+        outcome.error = None;
+        outcome.summary.stacks = self.planned.stacks.len();
+        count(&mut outcome.summary, action);
+        outcome.services.push(ServiceOutcome {
+            stack,
+            service: root.name.clone(),
+            full_name: root.spec.name.clone(),
+            action,
+            end: ServiceEnd::Detached,
+        });
+        outcome.left_changes = action != ObjectAction::Untouched;
+        outcome
+    }
 }
 
 /// How to wait.
@@ -63,8 +107,8 @@ pub async fn follow(
         sink,
         monitor: Monitor::new(engine.clone()),
         looks: watch::Sender::new(None),
-        settled: watch::Sender::new(false),
         last_step: Mutex::new(Instant::now()),
+        reported: Mutex::default(),
         halt: cancel.child_token(),
     };
     let ends = following.run().await;
@@ -78,10 +122,10 @@ struct Following<'a> {
     sink: &'a dyn EventSink,
     monitor: Monitor,
     looks: watch::Sender<Option<Arc<Observed>>>,
-    /// Whether the root's manager has deployed everything.
-    settled: watch::Sender<bool>,
     /// When something got further.
     last_step: Mutex<Instant>,
+    /// What managers said that keeps them from their work.
+    reported: Mutex<BTreeSet<String>>,
     /// Ends all waiting.
     halt: CancellationToken,
 }
@@ -93,6 +137,8 @@ struct Subject<'a> {
     service: &'a DesiredService,
     changes: &'a [FieldChange],
     restarts: bool,
+    /// Whether its manager stays as it is.
+    is_kept: bool,
 }
 
 impl Subject<'_> {
@@ -109,17 +155,34 @@ impl Following<'_> {
     fn subjects(&self) -> Vec<Subject<'_>> {
         let root = &self.followed.root.0;
         let stack = root.spec.labels.get(label::STACK_PATH).map_or("", String::as_str);
-        let root = Subject { stack, service: root, changes: &[], restarts: true };
+        let root = Subject { stack, service: root, changes: &[], restarts: true, is_kept: false };
+        let kept = self.kept_managers();
         let stacks = self.followed.planned.stacks.iter().zip(&self.followed.desired.stacks);
         let services = stacks.flat_map(|(changes, desired)| {
-            changes.services.iter().zip(&desired.services).map(|(change, service)| Subject {
+            let is_kept = kept.contains(changes.namespace.as_str());
+            changes.services.iter().zip(&desired.services).map(move |(change, service)| Subject {
                 stack: &changes.path,
                 service,
                 changes: &change.changes,
                 restarts: change.restarts,
+                is_kept,
             })
         });
         std::iter::once(root).chain(services).collect()
+    }
+
+    /// Instances of the stacks whose managers go on unchanged.
+    fn kept_managers(&self) -> BTreeSet<&str> {
+        let Followed { root, before, .. } = self.followed;
+        let root_is_kept = root.compare(before).0 == ObjectAction::Untouched;
+        let stacks = self.followed.planned.stacks.iter().zip(&self.followed.desired.stacks);
+        let services = stacks.flat_map(|(changes, desired)| {
+            changes.services.iter().zip(&desired.services).filter_map(|(change, service)| {
+                let manages = service.spec.labels.get(label::MANAGER)?;
+                (change.action == ObjectAction::Untouched).then_some(manages.as_str())
+            })
+        });
+        services.chain(root_is_kept.then(|| root.instance())).collect()
     }
 
     async fn run(&self) -> Vec<End> {
@@ -157,18 +220,14 @@ impl Following<'_> {
     async fn root(&self, subject: &Subject<'_>) -> End {
         let (action, changes) = self.followed.root.compare(self.followed.before);
         self.tell(subject, action, &changes);
-        let end = self.converge(subject, self.followed.root_id, action).await;
-        if matches!(end, Ok(ServiceEnd::Converged { .. })) {
-            self.settled.send_replace(true);
-        }
-        (action, end)
+        (action, self.converge(subject, self.followed.root_id, action).await)
     }
 
     async fn service(&self, subject: &Subject<'_>) -> End {
         let name = subject.service.spec.name.as_str();
         let appeared = tokio::select! {
             biased;
-            appeared = self.appears(subject.service) => appeared,
+            appeared = self.appears(subject) => appeared,
             () = self.halt.cancelled() => {
                 return (ObjectAction::Untouched, Ok(ServiceEnd::Skipped { because: None }));
             }
@@ -192,29 +251,25 @@ impl Following<'_> {
     }
 
     /// Waits until a service is there, and as it is to be.
-    async fn appears(&self, wanted: &DesiredService) -> Result<ObservedService, ServiceFailure> {
-        let (mut looks, mut settled) = (self.looks.subscribe(), self.settled.subscribe());
+    async fn appears(&self, subject: &Subject<'_>) -> Result<ObservedService, ServiceFailure> {
+        let wanted = subject.service;
+        let mut looks = self.looks.subscribe();
         loop {
             let look = looks.borrow_and_update().clone();
             let found = look.as_ref().and_then(|look| look.service(&wanted.spec.name));
-            let is_settled = *settled.borrow_and_update();
-            if let (Some(look), Some(found)) = (&look, found)
-                && (is_settled || service_difference(wanted, found, look).changes.is_empty())
-            {
-                return Ok(found.clone());
+            let now = Instant::now();
+            if let (Some(look), Some(found)) = (&look, found) {
+                let is_left = subject.is_kept && now >= self.last_step() + LEFT_ALONE;
+                if is_left || service_difference(wanted, found, look).changes.is_empty() {
+                    return Ok(found.clone());
+                }
             }
             let deadline = self.deadline();
-            if Instant::now() >= deadline {
+            if now >= deadline {
                 return Err(missing(found.is_some(), self.options.wait.timeout));
             }
-            let changed = async {
-                tokio::select! {
-                    _ = looks.changed() => {}
-                    _ = settled.changed() => {}
-                }
-            };
             // Then there is another look at the time.
-            let _ = tokio::time::timeout_at(deadline, changed).await;
+            let _ = tokio::time::timeout_at(deadline, looks.changed()).await;
         }
     }
 
@@ -234,7 +289,7 @@ impl Following<'_> {
                 stack: subject.stack,
                 service: &subject.service.name,
                 id,
-                before: std::collections::BTreeSet::new(),
+                before: BTreeSet::new(),
                 changed: action != ObjectAction::Untouched,
                 replaced: action == ObjectAction::Created
                     || action == ObjectAction::Updated && subject.restarts,
@@ -301,16 +356,22 @@ impl Following<'_> {
 
     /// When it is too late for anything to get further.
     fn deadline(&self) -> Instant {
-        let last = *self.last_step.lock().unwrap_or_else(PoisonError::into_inner);
-        last + self.options.wait.timeout
+        self.last_step() + self.options.wait.timeout
+    }
+
+    fn last_step(&self) -> Instant {
+        *self.last_step.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks again and again; it ends where the engine can't be asked any more.
     async fn look(&self) {
         let mut ticks = calls::ticks();
         let mut failures = 0;
-        loop {
+        for number in 1_u32.. {
             ticks.tick().await;
+            if number.is_multiple_of(LOOKS) {
+                self.listen().await;
+            }
             match observe_all(self.engine).await {
                 Ok(observed) => {
                     failures = 0;
@@ -322,6 +383,32 @@ impl Following<'_> {
                         // Whoever waits for tasks meets the same error, and has it told.
                         return std::future::pending().await;
                     }
+                }
+            }
+        }
+    }
+
+    /// Tells what managers say that can't bring their stack to what it is to be. They try again and
+    /// again, so that nothing else would show it before the time is over.
+    async fn listen(&self) {
+        let Some(look) = self.looks.borrow().clone() else { return };
+        for service in &look.services {
+            let labels = &service.spec.labels;
+            let Some(instance) = labels.get(label::MANAGER) else { continue };
+            if !self.followed.desired.identity.owns(labels) {
+                continue;
+            }
+            let tasks = calls::tasks_of(self.engine, &service.id).await.unwrap_or_default();
+            let running = |task: &&Task| {
+                task.is_wanted() && matches!(&*task.status.state, "running" | "starting")
+            };
+            let Some(task) = tasks.iter().find(running) else { continue };
+            for why in tail(self.engine, task, LINES).await.iter().filter_map(|it| complaint(it)) {
+                let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+                if reported.insert(format!("{instance}: {why}")) {
+                    let message = format!("the manager of {instance} tries again: {why}");
+                    let diagnostic = Diagnostic::warning("manager-failed", message);
+                    self.sink.emit(EventKind::Diagnostic { diagnostic });
                 }
             }
         }
@@ -360,6 +447,13 @@ impl Following<'_> {
     }
 }
 
+/// What a manager's line says that keeps it from its work, if it does.
+fn complaint(line: &str) -> Option<String> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    line.get("try_again_in")?;
+    (line["level"] == "error").then(|| line["message"].as_str().map(str::to_owned))?
+}
+
 /// What is said of a service that its manager does not bring to what it is to be.
 fn missing(is_there: bool, timeout: Duration) -> ServiceFailure {
     let after = crate::fields::duration(i64::try_from(timeout.as_nanos()).unwrap_or(i64::MAX));
@@ -371,4 +465,21 @@ fn missing(is_there: bool, timeout: Duration) -> ServiceFailure {
     let help =
         "`ailtire-build status` shows the managers, and `ailtire-build logs` what they write";
     ServiceFailure { message, help: Some(help.to_owned()), ..ServiceFailure::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::complaint;
+
+    #[test]
+    fn a_manager_that_tries_again_is_heard() {
+        let line = |level: &str, more: &str| {
+            format!("{{\"level\":\"{level}\",\"message\":\"no such network\"{more}}}")
+        };
+        let heard = complaint(&line("error", ",\"try_again_in\":2"));
+        assert_eq!(heard.as_deref(), Some("no such network"));
+        assert_eq!(complaint(&line("error", "")), None);
+        assert_eq!(complaint(&line("info", ",\"try_again_in\":2")), None);
+        assert_eq!(complaint("a line of text"), None);
+    }
 }

@@ -21,6 +21,7 @@ mod order;
 mod plan;
 mod remove;
 mod root;
+pub mod scale;
 pub mod spec;
 pub mod status;
 pub mod token;
@@ -42,4 +43,4 @@ pub use observe::{
 };
 pub use plan::{Changes, ObjectChange, Orphan, PlanOptions, ServiceChange, StackChanges, plan};
 pub use remove::{RemoveOptions, Removed, remove};
-pub use root::{RootManager, RootService};
+pub use root::{Provisions, RootManager, RootService};

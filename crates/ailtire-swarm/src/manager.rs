@@ -50,6 +50,11 @@ pub struct ManagerSetup {
 }
 
 impl ManagerSetup {
+    /// The name in the engine of a family network, which may be too long for one.
+    pub fn network_name(family_network: &str) -> String {
+        shorten(family_network, NETWORK_NAME_LIMIT)
+    }
+
     /// Adds to `spec` what a manager needs: the engine's socket, a place on managers of the swarm,
     /// the token, and the family network of its stack, where it is called [`MANAGER_ALIAS`].
     ///
@@ -67,7 +72,7 @@ impl ManagerSetup {
             delay: Some(RESTART_DELAY),
             ..RestartPolicy::default()
         });
-        let target = shorten(&self.family_network, NETWORK_NAME_LIMIT);
+        let target = Self::network_name(&self.family_network);
         if !task.networks.iter().any(|network| network.target == target) {
             let aliases = vec![MANAGER_ALIAS.to_owned()];
             task.networks.push(NetworkAttachment { target, aliases, ..Default::default() });

@@ -4,22 +4,23 @@
 //! Everything else of the tree is made by managers. This service belongs to no stack, so that none
 //! of them, nor `docker stack`, takes it for one of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ailtire_compose::{Port, SERVICE_NAME_LIMIT, shorten};
 use ailtire_docker::{Engine, EngineError};
-use ailtire_events::{FieldChange, Location, ObjectAction};
-use serde_json::Value;
+use ailtire_events::{EventKind, EventSink, FieldChange, Location, ObjectAction, ObjectKind};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::apply::keep_tasks;
 use crate::manager::{MANAGER_PORT, ManagerSetup};
-use crate::observe::Observed;
-use crate::plan::service_difference;
+use crate::observe::{Observed, ObservedService};
+use crate::plan::{collides, service_difference};
 use crate::spec::{
-    ContainerSpec, EndpointSpec, MissingObject, PortConfig, ServiceMode, ServiceSpec, TaskSpec,
-    UpdateConfig,
+    ContainerSpec, EndpointSpec, MissingObject, NetworkSpec, PortConfig, SecretSpec, ServiceMode,
+    ServiceSpec, TaskSpec, UpdateConfig,
 };
-use crate::{DesiredService, Identity, ResolvedImage, calls, label};
+use crate::{Desired, DesiredService, Identity, ResolvedImage, calls, label};
 
 /// What the service of a root's manager is made from.
 #[derive(Debug, Clone)]
@@ -114,6 +115,11 @@ impl RootService {
         &self.0.spec.name
     }
 
+    /// Instance of the stack that it manages.
+    pub fn instance(&self) -> &str {
+        &self.0.name
+    }
+
     /// What it is to be.
     pub fn spec(&self) -> &ServiceSpec {
         &self.0.spec
@@ -156,12 +162,164 @@ impl RootService {
         Ok(found.id.clone())
     }
 
+    /// Services of the deployment that publish a port of its own: a deployment without managers
+    /// gave it to the stack's entry.
+    pub fn rivals<'observed>(
+        &self,
+        observed: &'observed Observed,
+        identity: &Identity,
+    ) -> Vec<&'observed ObservedService> {
+        let is_rival = |other: &&ObservedService| {
+            let held = other.spec.endpoint_spec.iter().flat_map(|spec| &spec.ports);
+            let mut held = held.filter(|held| self.ports().any(|port| collides(held, port)));
+            other.name() != self.name()
+                && identity.owns(&other.spec.labels)
+                && held.next().is_some()
+        };
+        observed.services.iter().filter(is_rival).collect()
+    }
+
+    fn ports(&self) -> impl Iterator<Item = &PortConfig> {
+        self.0.spec.endpoint_spec.iter().flat_map(|spec| &spec.ports)
+    }
+
+    /// Takes from `rival` the ports that this one is to have. Returns when its tasks of before are
+    /// gone, which hold ports of nodes.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] where the engine refuses.
+    pub async fn take_ports(
+        &self,
+        engine: &Engine,
+        rival: &ObservedService,
+        timeout: std::time::Duration,
+    ) -> Result<(), EngineError> {
+        let mut spec = rival.raw.clone();
+        if let Some(ports) = spec["EndpointSpec"]["Ports"].as_array_mut() {
+            ports.retain(|port| {
+                let held: PortConfig = serde_json::from_value(port.clone()).unwrap_or_default();
+                !self.ports().any(|port| collides(&held, port))
+            });
+        }
+        let tasks = calls::tasks_of(engine, &rival.id).await?;
+        calls::update_service(engine, rival, &spec, None).await?;
+        let held = rival.spec.endpoint_spec.iter().flat_map(|spec| &spec.ports);
+        if held.into_iter().any(|port| port.publish_mode == "host") {
+            let tasks: BTreeSet<String> = tasks.into_iter().map(|task| task.id).collect();
+            calls::wait_for_end(engine, &tasks, tokio::time::Instant::now() + timeout).await?;
+        }
+        Ok(())
+    }
+
+    /// The ports that it is reached at: in the container, on the nodes, and how they are published.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] where the engine can't be asked.
+    pub async fn published(&self, engine: &Engine) -> Result<Vec<PortConfig>, EngineError> {
+        let service: Published = engine.get(format!("/services/{}", self.name())).json().await?;
+        let mut ports = service.endpoint.unwrap_or_default().ports;
+        if ports.is_empty() {
+            // What nodes publish themselves is said by the tasks alone.
+            let tasks: Vec<TaskPorts> =
+                engine.get("/tasks").filter("service", self.name()).json().await?;
+            ports.extend(
+                tasks
+                    .into_iter()
+                    .filter(|it| it.status.state == "running")
+                    .flat_map(|task| task.status.port_status.unwrap_or_default().ports),
+            );
+        }
+        ports.sort();
+        ports.dedup();
+        Ok(ports)
+    }
+
     fn with_ids(&self, observed: &Observed) -> Result<Value, MissingObject> {
         let secrets = observed.secrets.iter();
         let secrets = secrets.map(|secret| (secret.name.clone(), secret.id.clone())).collect();
         let networks = observed.network_ids();
         let spec = self.0.spec.with_ids(&BTreeMap::new(), &secrets, &networks)?;
         Ok(serde_json::to_value(spec).unwrap_or_default())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Published {
+    #[serde(default)]
+    endpoint: Option<EndpointSpec>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TaskPorts {
+    status: TaskPortStatus,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TaskPortStatus {
+    state: String,
+    #[serde(default)]
+    port_status: Option<EndpointSpec>,
+}
+
+/// What a tree needs that its managers can't make: `network`, which the root's manager is on from
+/// its start, and the secrets of all designs, whose content no image holds.
+#[derive(Debug, Clone, Default)]
+pub struct Provisions {
+    networks: Vec<(NetworkSpec, String)>,
+    secrets: Vec<(SecretSpec, String)>,
+}
+
+impl Provisions {
+    /// What is missing of it.
+    pub fn missing(desired: &Desired, networks: Vec<NetworkSpec>, observed: &Observed) -> Self {
+        let path_of = |labels: &BTreeMap<String, String>| {
+            labels.get(label::NAMESPACE).cloned().unwrap_or_default()
+        };
+        let networks = networks.into_iter().filter(|it| observed.network(&it.name).is_none());
+        let secrets = desired.stacks.iter().flat_map(|stack| {
+            let missing = stack.secrets.iter().filter(|it| observed.secret(&it.name).is_none());
+            missing.map(|secret| (secret.clone(), stack.path.clone()))
+        });
+        Self {
+            networks: networks.map(|network| (network.clone(), path_of(&network.labels))).collect(),
+            secrets: secrets.collect(),
+        }
+    }
+
+    /// Whether nothing is missing.
+    pub fn is_empty(&self) -> bool {
+        self.networks.is_empty() && self.secrets.is_empty()
+    }
+
+    /// Makes it.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] where the engine refuses.
+    pub async fn make(&self, engine: &Engine, sink: &dyn EventSink) -> Result<(), EngineError> {
+        let tell = |kind, stack: &str, name: &str| {
+            sink.emit(EventKind::ObjectChanged {
+                stack: stack.to_owned(),
+                kind,
+                name: name.to_owned(),
+                action: ObjectAction::Created,
+                changes: Vec::new(),
+            });
+        };
+        for (network, stack) in &self.networks {
+            calls::create_network(engine, &json!(network), &network.name).await?;
+            tell(ObjectKind::Network, stack, &network.name);
+        }
+        for (secret, stack) in &self.secrets {
+            calls::create_file(engine, "/secrets", &json!(secret)).await?;
+            tell(ObjectKind::Secret, stack, &secret.name);
+        }
+        Ok(())
     }
 }
 

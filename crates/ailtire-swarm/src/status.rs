@@ -76,6 +76,9 @@ pub struct ServiceStatus {
     pub fingerprint: Option<String>,
     /// Whether its containers have a terminal.
     pub tty: bool,
+    /// Instance of the stack that it manages, where it is a manager.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub manages: Option<String>,
     /// When it was last changed, as the swarm writes times (RFC 3339).
     pub updated_at: String,
     /// The newest error of its tasks, unless all is well.
@@ -159,7 +162,9 @@ async fn read(
     let mut stacks: BTreeMap<Vec<String>, StackStatus> = BTreeMap::new();
     for service in services {
         let path = service.stack_path().to_owned();
-        let instance = service.namespace().unwrap_or_default().to_owned();
+        // A root's manager is in no stack, and shown with the one that it manages.
+        let manages = service.spec.labels.get(label::MANAGER).map(String::as_str);
+        let instance = service.namespace().or(manages).unwrap_or_default().to_owned();
         let tasks = by_service.remove(&service.id).unwrap_or_default();
         let parts = path.split('/').map(str::to_owned).collect();
         let stack = stacks.entry(parts).or_insert(StackStatus { path, instance, services: vec![] });
@@ -167,9 +172,20 @@ async fn read(
     }
     let mut stacks: Vec<_> = stacks.into_values().collect();
     for stack in &mut stacks {
-        stack.services.sort_by(|one, other| one.name.cmp(&other.name));
+        stack.sort();
     }
     Ok(Status { identity: identity.clone(), stacks })
+}
+
+impl StackStatus {
+    /// Services by name, after the stack's own manager.
+    fn sort(&mut self) {
+        let instance = &self.instance;
+        let key = |service: &ServiceStatus| {
+            (service.manages.as_ref() != Some(instance), service.name.clone())
+        };
+        self.services.sort_by_cached_key(key);
+    }
 }
 
 impl Status {
@@ -182,7 +198,7 @@ impl Status {
                     stack.services.push(missing(service));
                 }
             }
-            stack.services.sort_by(|one, other| one.name.cmp(&other.name));
+            stack.sort();
         }
     }
 }
@@ -204,6 +220,7 @@ fn missing(service: &DesiredService) -> ServiceStatus {
         runs: service.spec.task_template.container_spec.image.clone(),
         fingerprint: service.fingerprint.clone(),
         tty: false,
+        manages: service.spec.labels.get(label::MANAGER).cloned(),
         updated_at: String::new(),
         last_error: None,
         tasks: Vec::new(),
@@ -252,6 +269,7 @@ fn describe(
         fingerprint: labels.get(label::FINGERPRINT).cloned(),
         runs: container.image,
         tty: container.tty,
+        manages: labels.get(label::MANAGER).cloned(),
         updated_at: service.updated_at,
         last_error,
         tasks,

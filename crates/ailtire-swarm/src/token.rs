@@ -169,7 +169,7 @@ pub async fn rotate(
     token: &Token,
 ) -> Result<usize, EngineError> {
     let old = all(engine, identity).await?;
-    let name = next_name(&identity.root, &old);
+    let name = next_name(identity, &old);
     let id = create_named(engine, identity, &name, token).await?;
     let managers = managers(engine, identity).await?;
     for service in &managers {
@@ -197,11 +197,11 @@ pub async fn rotate(
 }
 
 /// A name that no secret of `there` has.
-fn next_name(root: &str, there: &[ObservedFile]) -> String {
-    let candidates = (2_u64..).map(|number| format!("{root}.token.{number}"));
+fn next_name(identity: &Identity, there: &[ObservedFile]) -> String {
+    let candidates = (2_u64..).map(|number| format!("{}.token.{number}", identity.root));
     let mut names = candidates.map(|name| shorten(&name, FILE_NAME_LIMIT));
     let is_free = |name: &String| there.iter().all(|secret| secret.name != *name);
-    names.find(is_free).unwrap_or_else(|| secret_name(root))
+    names.find(is_free).unwrap_or_else(|| secret_name(&identity.root))
 }
 
 #[cfg(test)]
@@ -232,9 +232,8 @@ mod tests {
             let wire = serde_json::json!({"ID": name, "Spec": {"Name": name}});
             serde_json::from_value::<ObservedFile>(wire).unwrap()
         };
-        assert_eq!(secret_name("shop-dev"), "shop-dev.token");
-        assert_eq!(next_name("shop-dev", &[secret("shop-dev.token")]), "shop-dev.token.2");
-        let there = [secret("shop-dev.token.2")];
-        assert_eq!(next_name("shop-dev", &there), "shop-dev.token.3");
+        let shop = Identity::new("shop", "dev");
+        assert_eq!(next_name(&shop, &[secret("shop-dev.token")]), "shop-dev.token.2");
+        assert_eq!(next_name(&shop, &[secret("shop-dev.token.2")]), "shop-dev.token.3");
     }
 }

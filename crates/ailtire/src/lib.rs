@@ -24,6 +24,7 @@ mod selection;
 mod settings;
 mod stack_images;
 mod stacks;
+mod up;
 
 pub use ailtire_compose::to_yaml;
 pub use ailtire_context::{BaseKind, LeftOut};
@@ -50,3 +51,4 @@ pub use selection::Selection;
 pub use stack_images::ManagerProgram;
 pub use stacks::{StackInstance, StackTree};
 pub use tokio_util::sync::CancellationToken;
+pub use up::{NoToken, UpOptions, UpOutcome, read_token, require_no_managers, rotate_token};

@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod compose;
 pub(crate) mod context;
 pub(crate) mod deploy;
+pub(crate) mod down;
 mod events;
 pub(crate) mod graph;
 mod graph_formats;
@@ -19,7 +20,9 @@ pub(crate) mod push;
 mod reasons;
 pub(crate) mod rollback;
 pub(crate) mod status;
+pub(crate) mod token;
 pub(crate) mod undeploy;
+pub(crate) mod up;
 pub(crate) mod why;
 mod why_service;
 

@@ -126,7 +126,9 @@ impl Lab {
 
     /// Ids of the tasks of a service that run, sorted.
     pub(crate) fn tasks(&self, service: &str) -> Vec<String> {
-        let tasks = self.client.running_tasks(&format!("{}_{service}", self.root())).unwrap();
+        // The engine refuses the question for a service that is not there.
+        let name = format!("{}_{service}", self.root());
+        let tasks = self.client.running_tasks(&name).unwrap_or_default();
         let mut ids: Vec<_> =
             tasks.iter().map(|task| task["ID"].as_str().unwrap().to_owned()).collect();
         ids.sort();

@@ -140,6 +140,17 @@ pub(super) enum NodeEnd {
 }
 
 impl Outcome {
+    /// The run was cancelled before it did anything.
+    pub fn cancelled() -> Self {
+        Self {
+            summary: DeploymentSummary::default(),
+            services: Vec::new(),
+            error: Some(ApplyError::Cancelled),
+            rollback: None,
+            left_changes: false,
+        }
+    }
+
     /// Nothing was done to any service.
     pub(crate) fn nothing_done(changes: &Changes, error: ApplyError) -> Self {
         let services = changes.services().map(|(stack, service)| ServiceOutcome {

@@ -15,6 +15,7 @@ use ailtire_docker::EngineError;
 use ailtire_events::{EventKind, EventSink, ServiceFailure, ServiceState, TaskCounts};
 use tokio::time::Instant;
 
+pub(crate) use failure::tail;
 use judge::{Failure, Memory, Verdict, View, judge};
 use monitor::Snapshot;
 pub(crate) use monitor::{Monitor, is_passing};
