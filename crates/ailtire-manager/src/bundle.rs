@@ -85,6 +85,7 @@ pub(crate) fn digest<'text>(texts: impl IntoIterator<Item = &'text String>) -> S
 mod tests {
     use super::*;
 
+    #[allow(clippy::disallowed_methods, reason = "a test's own files")]
     fn write(directory: &Path, name: &str, text: &str) {
         std::fs::write(directory.join(name), text).unwrap();
     }

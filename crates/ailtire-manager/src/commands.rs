@@ -171,15 +171,15 @@ pub(crate) async fn update(deployer: &mut Deployer, update: Update) -> Result<Va
     let name = update.keep(&deployer.engine, &deployer.place, base).await?;
     deployer.set_update(update, name);
     let services = changes.services().map(|(_, service)| service);
-    let changed: Vec<Value> = services
+    let touched: Vec<Value> = services
         .filter(|service| service.action != ObjectAction::Untouched)
         .map(|service| json!({ "name": service.name, "action": service.action }))
         .collect();
     let orphans = changes.orphans.iter().filter(|orphan| orphan.removed);
     let removed: Vec<&str> = orphans.map(|orphan| orphan.name.as_str()).collect();
-    log::info("another design was sent", json!({ "services": changed, "removed": removed }));
+    log::info("another design was sent", json!({ "services": touched, "removed": removed }));
     let warnings = &changes.warnings;
     Ok(json!({
-        "api": API_VERSION, "services": changed, "removed": removed, "warnings": warnings,
+        "api": API_VERSION, "services": touched, "removed": removed, "warnings": warnings,
     }))
 }

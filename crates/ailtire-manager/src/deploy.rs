@@ -1,6 +1,6 @@
 //! Bringing the stack to its design, and keeping it there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ailtire_compose::{StackContext, StackDesign};
@@ -56,7 +56,7 @@ impl Deployer {
 
     /// The stack's own family network, from the stack image's design.
     pub(crate) fn family(manager: &Manager, place: &Place) -> NetworkSpec {
-        let context = place.context(&manager.settings, Default::default());
+        let context = place.context(&manager.settings, BTreeMap::new());
         // What is wrong with the design is said when it is deployed.
         let design = read(manager, &manager.content.design, &context).unwrap_or_default();
         let images = ResolvedImages::new();

@@ -104,13 +104,12 @@ async fn begin(manager: &Arc<Manager>) -> Option<(Engine, Arc<Place>, String)> {
 async fn try_to_begin(
     manager: &Arc<Manager>,
 ) -> Result<Option<(Engine, Arc<Place>, String)>, Failure> {
-    let engine = match manager.engine() {
-        Some(engine) => engine.clone(),
-        None => {
-            let engine = Engine::connect(&manager.settings.engine).await?;
-            manager.set_engine(engine.clone());
-            engine
-        }
+    let engine = if let Some(engine) = manager.engine() {
+        engine.clone()
+    } else {
+        let engine = Engine::connect(&manager.settings.engine).await?;
+        manager.set_engine(engine.clone());
+        engine
     };
     let own = whoami::find(&engine).await?;
     let place = Arc::new(Place::find(&manager.settings, &manager.content.bundle, own));

@@ -110,13 +110,12 @@ async fn prepare_service(
 ) -> Result<Setup, Failure> {
     let found: Service = engine.get(format!("/services/{}", service.id)).json().await?;
     let mut spec = found.spec.clone();
-    let secret = match mounted_secret(&spec) {
-        Some(name) => name,
-        None => {
-            let (id, name) = service_secret(engine, place, held.as_ref()).await?;
-            mount(&mut spec, &id, &name);
-            name
-        }
+    let secret = if let Some(name) = mounted_secret(&spec) {
+        name
+    } else {
+        let (id, name) = service_secret(engine, place, held.as_ref()).await?;
+        mount(&mut spec, &id, &name);
+        name
     };
     attach(&mut spec, network);
     let replaces = spec != found.spec;
@@ -254,6 +253,8 @@ async fn ensure_secret(engine: &Engine, place: &Place, held: &Held<'_>) -> Resul
         _ => name,
     };
     let id = create_secret(engine, place, &name, held.token).await?;
+    // Torn off, it names no secret, and another one is made.
+    #[allow(clippy::disallowed_methods, reason = "nothing is lost with it")]
     if let Err(error) = std::fs::write(&known, id) {
         let fields = json!({ "file": known, "error": error.to_string() });
         log::warn("which secret has the token could not be remembered", fields);

@@ -85,18 +85,24 @@ fn prefix(instance: &str) -> String {
 mod tests {
     use super::*;
 
-    fn event(kind: &str, action: &str, attributes: Value) -> Value {
+    fn event(kind: &str, action: &str, attributes: &Value) -> Value {
         json!({"Type": kind, "Action": action, "Actor": {"Attributes": attributes}})
     }
 
     #[test]
     fn only_what_is_about_the_stack_wakes() {
         let of = |instance: &str| json!({ label::NAMESPACE: instance, "name": format!("{instance}_web") });
-        assert!(is_about(&event("container", "die", of("shop-dev")), "shop-dev"));
-        assert!(!is_about(&event("container", "die", of("other")), "shop-dev"));
-        assert!(!is_about(&event("container", "exec_create: healthy", of("shop-dev")), "shop-dev"));
-        assert!(is_about(&event("service", "remove", json!({"name": "shop-dev_web"})), "shop-dev"));
-        assert!(!is_about(&event("service", "remove", json!({"name": "other_web"})), "shop-dev"));
-        assert!(is_about(&event("node", "update", json!({})), "shop-dev"));
+        assert!(is_about(&event("container", "die", &of("shop-dev")), "shop-dev"));
+        assert!(!is_about(&event("container", "die", &of("other")), "shop-dev"));
+        assert!(!is_about(
+            &event("container", "exec_create: healthy", &of("shop-dev")),
+            "shop-dev"
+        ));
+        assert!(is_about(
+            &event("service", "remove", &json!({"name": "shop-dev_web"})),
+            "shop-dev"
+        ));
+        assert!(!is_about(&event("service", "remove", &json!({"name": "other_web"})), "shop-dev"));
+        assert!(is_about(&event("node", "update", &json!({})), "shop-dev"));
     }
 }

@@ -208,12 +208,11 @@ async fn dispatch(
 /// Nobody is let in; browsers are asked for the token, for the page at `path`.
 fn denied(denial: Denial, path: Option<&str>) -> Response<Body> {
     let status = denial.status();
-    let mut response = match path {
-        Some(path) => html(status, page::login(path, Some(denial), &PageContext::new(None))),
-        None => {
-            let hint = "send `Authorization: Bearer TOKEN`";
-            json_reply(status, &ApiError::new(status, denial.to_string(), hint).json())
-        }
+    let mut response = if let Some(path) = path {
+        html(status, page::login(path, Some(denial), &PageContext::new(None)))
+    } else {
+        let hint = "send `Authorization: Bearer TOKEN`";
+        json_reply(status, &ApiError::new(status, denial.to_string(), hint).json())
     };
     let headers = response.headers_mut();
     if status == StatusCode::UNAUTHORIZED {

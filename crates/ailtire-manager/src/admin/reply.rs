@@ -85,8 +85,8 @@ pub(super) fn stream(
             }
         }
     });
-    let received = stream::poll_fn(move |context| receiver.poll_recv(context));
-    let body = StreamBody::new(received.map(|piece| piece.map(Frame::data)));
+    let flow = stream::poll_fn(move |context| receiver.poll_recv(context));
+    let body = StreamBody::new(flow.map(|piece| piece.map(Frame::data)));
     let mut response = response(StatusCode::OK, content_type, BodyExt::boxed(body));
     // Proxies are not to wait for more.
     let name = http::HeaderName::from_static("x-accel-buffering");

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use ailtire_compose::{Bundle, Network, Service};
+use ailtire_swarm::label;
 use ailtire_swarm::manager::{DOCKER_SOCKET, MANAGER_ALIAS};
 use serde_json::json;
 

@@ -126,7 +126,9 @@ impl Lab {
 
     /// Ids of the tasks of a service that run, sorted.
     pub(crate) fn tasks(&self, service: &str) -> Vec<String> {
-        let tasks = self.client.running_tasks(&format!("{}_{service}", self.root())).unwrap();
+        // The engine refuses the question for a service that is not there.
+        let name = format!("{}_{service}", self.root());
+        let tasks = self.client.running_tasks(&name).unwrap_or_default();
         let mut ids: Vec<_> =
             tasks.iter().map(|task| task["ID"].as_str().unwrap().to_owned()).collect();
         ids.sort();
@@ -183,8 +185,9 @@ impl Manager {
         body: &str,
     ) -> Option<Answer> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        let headers: String =
+        let headers: Vec<String> =
             headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers = headers.concat();
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
              content-length: {}\r\n{headers}\r\n{body}",
