@@ -241,6 +241,10 @@ fn describe(
         task.status.state == "running" && is_wanted && !is_down
     };
     let running = tasks.iter().filter(runs).count() as u64;
+    // The swarm replaces a task that failed at once, and the new one knows nothing of it.
+    let failed = tasks.iter().filter(|task| !task.status.err.is_empty());
+    let failed = failed.max_by(|one, other| one.age_key().cmp(&other.age_key()));
+    let failure = failed.map(|task| task.status.err.clone());
     let tasks: Vec<TaskStatus> =
         newest(tasks).into_iter().map(|task| describe_task(task, &full_name, nodes)).collect();
     let counts = service.status.unwrap_or_default();
@@ -250,9 +254,8 @@ fn describe(
     let condition = condition((counts.desired_tasks, running), completed, &update.state);
     let last_error = match condition {
         ServiceCondition::Paused => Some(update.message),
-        ServiceCondition::Degraded | ServiceCondition::Updating => {
-            tasks.iter().rev().find_map(|task| task.error.clone())
-        }
+        ServiceCondition::Degraded => failure,
+        ServiceCondition::Updating => tasks.iter().rev().find_map(|task| task.error.clone()),
         _ => None,
     };
     let container = service.spec.task_template.container_spec;

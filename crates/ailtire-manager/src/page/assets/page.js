@@ -3,6 +3,7 @@
 'use strict';
 
 const POLL = 5000; // milliseconds, where the stream of events can't be had
+const RESTLESS = 2000; // milliseconds, while something is not well
 const SETTLE = 150; // milliseconds: many changes come at once
 const KEPT_LINES = 10000;
 
@@ -90,6 +91,7 @@ function watch() {
   let isRunning = false;
   let isWanted = false;
   let poll = null;
+  let restless = null;
   const update = async () => {
     timer = null;
     if (isRunning) { isWanted = true; return; }
@@ -102,6 +104,10 @@ function watch() {
     }
     isRunning = false;
     if (isWanted) { isWanted = false; soon(); }
+    // The swarm tells nobody what becomes of tasks: why one failed is known only after its end is.
+    clearTimeout(restless);
+    const isUnwell = element('main').querySelector('.badge.bad, .badge.busy');
+    restless = isUnwell ? setTimeout(soon, RESTLESS) : null;
   };
   const soon = () => { timer ??= setTimeout(update, SETTLE); };
   const source = () => {
