@@ -37,7 +37,7 @@ enum Chore {
     Manager,
     /// Check what the compiler does not: sizes, words, links, and who depends on whom.
     Tidy,
-    /// Measure against the bare minimum, `git`, `b3sum` and `docker build`.
+    /// Measure against the bare minimum, `git`, `b3sum`, `docker build` and `nginx`.
     Bench(bench::Arguments),
     /// Start, stop or show a Docker engine under `target/`.
     Engine {
