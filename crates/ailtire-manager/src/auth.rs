@@ -221,7 +221,7 @@ impl fmt::Display for Denial {
                 "a browser sends this on behalf of another site, or does not say of which; open \
                  the page itself, or use the token as `Authorization: Bearer TOKEN`"
             }
-            Self::NoCsrf => "the form is not of this session: load the page again and repeat it",
+            Self::NoCsrf => "the form is of another login: load the page again and repeat it",
         })
     }
 }

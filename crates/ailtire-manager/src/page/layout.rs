@@ -55,7 +55,7 @@ impl Document<'_> {
     }
 }
 
-/// What makes a form one of this session.
+/// What makes a form one of the session that looks at it.
 pub(super) fn csrf_field(context: &PageContext<'_>) -> Markup {
     html! {
         @if let Some(csrf) = context.csrf() {
@@ -75,8 +75,10 @@ fn log_out(context: &PageContext<'_>) -> Markup {
 
 /// The form that asks for the token.
 ///
-/// `path` is that of the request that is answered with it, as the manager sees it (it begins with
-/// `/_admin`), with its query; `denial` is why the browser was not let in.
+/// `path` is that of the page that was asked for, as the manager sees it (it begins with `/_admin`),
+/// with its query; `denial` is why the browser was not let in. For a form that did not let it in,
+/// the path is `/_admin/` and what [`next_page`](super::next_page) makes of the form's field `next`,
+/// so that a second try leads where the first was to.
 pub fn login(path: &str, denial: Option<Denial>, context: &PageContext<'_>) -> String {
     let below = path.strip_prefix("/_admin").unwrap_or(path).trim_start_matches('/');
     let name = below.split('?').next().unwrap_or_default();

@@ -101,7 +101,7 @@ fn task(task: &TaskStatus, context: &PageContext<'_>) -> Markup {
             b { (clean(&task.name)) } " " (badge(&clean(&task.state), task_tone(&task.state)))
             @if let Some(node) = &task.node { " on " (clean(node)) }
             @if task.node_is_down { " " b { "which is down" } }
-            @if !task.since.is_empty() { " since " (time(&task.since, context.now)) }
+            @if !task.since.is_empty() { ", " (time(&task.since, context.now)) }
             @if let Some(code) = task.exit_code { ", exit code " (code) }
             @if let Some(error) = &task.error {
                 span.error { span aria-hidden="true" { "▲ " } (clean_error(error)) }

@@ -16,7 +16,7 @@ fn now() -> SystemTime {
 }
 
 fn report() -> StackReport {
-    serde_json::from_str(include_str!("../../../../tests/browser/report.json")).unwrap()
+    serde_json::from_str(include_str!("../../tests/browser/report.json")).unwrap()
 }
 
 fn session() -> Session {

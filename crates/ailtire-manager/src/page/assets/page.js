@@ -36,12 +36,20 @@ function morph(old, fresh) {
   }
   const keyOf = (node) => (node.dataset && node.dataset.key) || null;
   const keyed = new Map([...old.children].filter(keyOf).map((child) => [keyOf(child), child]));
+  const wantedKeys = new Set([...fresh.children].map(keyOf));
+  for (const [key, child] of keyed) if (!wantedKeys.has(key)) child.remove();
   let at = old.firstChild;
   for (const wanted of [...fresh.childNodes]) {
     const key = keyOf(wanted);
     const isLike = (node) => node && node.nodeName === wanted.nodeName && keyOf(node) === key;
     const found = key ? keyed.get(key) : (isLike(at) ? at : null);
     if (found && isLike(found)) {
+      // What is moved loses the focus; so what is in the way goes first.
+      while (at && at !== found && !keyOf(at)) {
+        const next = at.nextSibling;
+        at.remove();
+        at = next;
+      }
       if (found === at) at = at.nextSibling;
       else old.insertBefore(found, at);
       morph(found, wanted);
