@@ -29,7 +29,7 @@ fn solo() -> TestApplication {
 }
 
 /// Waits until the stack `instance` runs, shuts it down at its port, and waits until it is gone.
-fn lives_and_dies(application: &TestApplication, instance: &str, port: u16, container: &str) {
+fn lives_and_dies(application: &TestApplication, instance: &str, port: u16) {
     let address: SocketAddr = (engine_address(), port).into();
     let web = format!("{instance}_web");
     wait_for(PATIENCE, "the stack's service", || {
@@ -38,7 +38,7 @@ fn lives_and_dies(application: &TestApplication, instance: &str, port: u16, cont
     .unwrap();
     // Its service may just have got what it lacked, and then another task takes over.
     wait_for(PATIENCE, "a shutdown", || {
-        let filter = format!("name={container}");
+        let filter = format!("ancestor={}-solo:latest", application.name);
         let running = docker(&["ps", "-q", "--filter", &filter])?;
         let token = docker(&["exec", running.lines().next()?, "/ailtire-manager", "token"])?;
         let wrong = request(address, "POST", "/_admin/shutdown", &[])?;
@@ -62,7 +62,7 @@ fn a_stack_is_a_service_like_any_other() {
     let create = ["service", "create", "--detach", "--name", &name, "--publish", &publish];
     docker(&[&create[..], &["--endpoint-mode", "dnsrr", "--mount", mount, &image]].concat())
         .unwrap();
-    lives_and_dies(&application, &format!("{name}-1"), port, &format!("{name}.1"));
+    lives_and_dies(&application, &format!("{name}-1"), port);
 }
 
 #[test]
@@ -72,5 +72,5 @@ fn a_stack_is_a_container_like_any_other() {
     let socket = "/var/run/docker.sock:/var/run/docker.sock";
     let image = format!("{}-solo:latest", application.name);
     docker(&["run", "-d", "--name", &name, "-p", &publish, "-v", socket, &image]).unwrap();
-    lives_and_dies(&application, &name, port, &name);
+    lives_and_dies(&application, &name, port);
 }
