@@ -130,18 +130,8 @@ impl Removal<'_> {
         observed: &Observed,
         design: Option<&Desired>,
     ) -> Result<(), EngineError> {
-        let managers: Vec<&ObservedService> =
-            self.ours(observed).filter(|service| is_manager(service)).collect();
-        let again;
-        let observed = if managers.is_empty() {
-            observed
-        } else {
-            self.services(&managers).await?;
-            self.containers(&managers).await?;
-            // Until they ended, they may have gone on.
-            again = observe_all(self.engine).await?;
-            &again
-        };
+        let again = self.managers(observed).await?;
+        let observed = again.as_ref().unwrap_or(observed);
         let services: Vec<&ObservedService> = self.ours(observed).collect();
         let stacks: BTreeSet<_> = services.iter().filter_map(|it| it.namespace()).collect();
         self.removed.summary.stacks = stacks.len();
@@ -174,6 +164,30 @@ impl Removal<'_> {
             self.token().await?;
         }
         Ok(())
+    }
+
+    /// Removes managers, those of outer stacks first: as long as it runs, a manager brings back what
+    /// is taken away from its stack, and so the managers of the stacks inside. What is there when all
+    /// of them are gone, unless there were none.
+    async fn managers(&mut self, observed: &Observed) -> Result<Option<Observed>, EngineError> {
+        let mut again: Option<Observed> = None;
+        loop {
+            let observed = again.as_ref().unwrap_or(observed);
+            let managers: Vec<_> = self.ours(observed).filter(|it| is_manager(it)).collect();
+            let Some(outermost) = managers.iter().map(|it| depth(it)).min() else {
+                return Ok(again);
+            };
+            let rank: Vec<&ObservedService> =
+                managers.into_iter().filter(|it| depth(it) == outermost).collect();
+            let failures = self.removed.failures.len();
+            self.services(&rank).await?;
+            self.containers(&rank).await?;
+            again = Some(observe_all(self.engine).await?);
+            if self.removed.failures.len() > failures {
+                // It would be refused again.
+                return Ok(again);
+            }
+        }
     }
 
     /// The services that are to go.
@@ -332,6 +346,13 @@ impl Removal<'_> {
     }
 }
 
+/// How many stacks a manager's service lies in.
+fn depth(service: &ObservedService) -> usize {
+    let labels = &service.spec.labels;
+    let path = labels.get(label::STACK_PATH).filter(|_| labels.contains_key(label::NAMESPACE));
+    path.map_or(0, |path| path.split('/').count())
+}
+
 fn is_manager(service: &ObservedService) -> bool {
     service.spec.labels.contains_key(label::MANAGER)
 }
@@ -392,6 +413,16 @@ mod tests {
     fn service(name: &str, path: &str) -> ObservedService {
         let spec = serde_json::json!({"Name": name, "Labels": {label::STACK_PATH: path}});
         serde_json::from_value(serde_json::json!({"ID": name, "Spec": spec})).unwrap()
+    }
+
+    #[test]
+    fn the_manager_of_the_root_lies_in_no_stack() {
+        let mut root = service("root", "root");
+        let mut inner = service("root_child", "root");
+        inner.spec.labels.insert(label::NAMESPACE.to_owned(), "root".to_owned());
+        assert_eq!((depth(&root), depth(&inner)), (0, 1));
+        root.spec.labels.clear();
+        assert_eq!(depth(&root), 0);
     }
 
     #[test]

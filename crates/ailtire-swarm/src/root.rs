@@ -131,10 +131,9 @@ impl RootService {
             return (ObjectAction::Created, Vec::new());
         };
         let difference = service_difference(&self.0, found, observed);
-        match difference.changes.is_empty() {
-            true => (ObjectAction::Untouched, Vec::new()),
-            false => (ObjectAction::Updated, difference.changes),
-        }
+        let is_same = difference.changes.is_empty();
+        let action = if is_same { ObjectAction::Untouched } else { ObjectAction::Updated };
+        (action, difference.changes)
     }
 
     /// Makes it what it is to be; its id. Nothing is sent where it is already. `observed` is what

@@ -39,10 +39,15 @@ struct Example {
     bases: Vec<String>,
 }
 
+/// A port of the node that no other test has.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(8300);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 impl Example {
     fn new() -> Self {
-        static NEXT: AtomicU16 = AtomicU16::new(8300);
-        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = free_port();
         // Not every kernel serves ports of the whole swarm; those of a node it always does.
         let ports = format!("[{{ target: 3000, published: {port}, mode: 'host' }}]");
         Self { application: myapp(&ports), port, bases: bases() }

@@ -82,6 +82,8 @@ fn unchanged(example: &Example) {
     let changes: Vec<_> = requests
         .iter()
         .filter(|line| ["POST ", "PUT ", "DELETE "].iter().any(|verb| line.starts_with(verb)))
+        // Asks what a base is.
+        .filter(|line| !line.starts_with("POST /session "))
         .collect();
     assert_eq!(changes, [""; 0]);
     assert_eq!(example.tasks(), tasks);

@@ -5,8 +5,6 @@ use ailtire_swarm::label;
 use ailtire_swarm::manager::{DOCKER_SOCKET, MANAGER_ALIAS};
 use serde_json::json;
 
-use ailtire_swarm::label;
-
 use super::*;
 use crate::settings::Settings;
 use crate::whoami::Own;

@@ -196,9 +196,10 @@ async fn bring_up_roots(
         for rival in root.rivals(&state.before, &state.desired.identity) {
             root.take_ports(engine, rival, options.timeout).await?;
         }
-        let auth = match options.with_registry_auth {
-            true => engine.registry_auth(&root.spec().task_template.container_spec.image).await,
-            false => None,
+        let auth = if options.with_registry_auth {
+            engine.registry_auth(&root.spec().task_template.container_spec.image).await
+        } else {
+            None
         };
         let observed = observe(engine, &state.desired).await?;
         let id = root.apply(engine, &observed, auth).await?;
