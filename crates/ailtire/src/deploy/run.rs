@@ -293,7 +293,7 @@ impl Application {
         let outcome = locked(identity, by, engine, sink, cancel, async |cancel| {
             make(cancel, find().await?).await
         });
-        Ok(outcome.await?.unwrap_or_else(Outcome::cancelled))
+        Ok(Box::pin(outcome).await?.unwrap_or_else(Outcome::cancelled))
     }
 }
 
