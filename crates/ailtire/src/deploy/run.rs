@@ -280,7 +280,7 @@ impl Application {
                 require_same(expected, &difference.changes)?;
             }
             let whose = (Deed::Deploy, &*options.by);
-            difference.make(engine, &desired, settings.clone(), whose, sink, cancel).await
+            Box::pin(difference.make(engine, &desired, settings.clone(), whose, sink, cancel)).await
         };
         let find = || Difference::find(&desired, options.prune, options.adopt, engine);
         let identity = &desired.identity;
@@ -293,7 +293,7 @@ impl Application {
         let outcome = locked(identity, by, engine, sink, cancel, async |cancel| {
             make(cancel, find().await?).await
         });
-        Ok(Box::pin(outcome).await?.unwrap_or_else(Outcome::cancelled))
+        Ok(outcome.await?.unwrap_or_else(Outcome::cancelled))
     }
 }
 
@@ -323,7 +323,7 @@ pub async fn roll_back(
                 ..ApplyOptions::default()
             };
             let whose = (Deed::Rollback { to: target.number }, &*options.by);
-            difference.make(engine, &target.desired, settings, whose, sink, cancel).await
+            Box::pin(difference.make(engine, &target.desired, settings, whose, sink, cancel)).await
         })
         .await?;
     Ok(outcome.unwrap_or_else(Outcome::cancelled))
