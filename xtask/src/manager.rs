@@ -33,7 +33,16 @@ pub(crate) fn build() -> Outcome<PathBuf> {
 
 /// Flags for a small program: it never unwinds, and functions of the same code are one.
 fn small() -> Vec<String> {
-    ["-C", "force-unwind-tables=no", "-C", "link-arg=-Wl,--icf=all"].map(str::to_owned).to_vec()
+    [
+        "-C",
+        "force-unwind-tables=no",
+        "-C",
+        "link-arg=-Wl,--icf=all",
+        "-C",
+        "link-arg=-Wl,-z,pack-relative-relocs",
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
 /// Flags for a static program that names no folder of this machine.
