@@ -20,6 +20,7 @@ mod printed;
 mod push;
 mod registry;
 mod release;
+mod signed_cache;
 mod state;
 mod support;
 mod tap;

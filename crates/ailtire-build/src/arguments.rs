@@ -8,7 +8,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    affected, build, check, clean, completions, compose, context, deploy, graph, history, logs,
+    affected, build, check, clean, completions, compose, context, deploy, graph, history, key, logs,
     plan, push, release, rollback, status, undeploy, why,
 };
 use crate::error::Failure;
@@ -56,6 +56,7 @@ pub(crate) enum Command {
     Check(check::CheckArguments),
     Compose(compose::ComposeArguments),
     Clean(clean::CleanArguments),
+    Key(key::KeyArguments),
     Completions(completions::CompletionsArguments),
 }
 

@@ -11,6 +11,7 @@ mod error;
 mod exit;
 mod files;
 mod interrupt;
+mod keys;
 mod opening;
 mod printer;
 
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
 
 fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Result<u8, Failure> {
     use commands::{
-        affected, build, check, clean, completions, compose, context, deploy, graph, history, logs,
+        affected, build, check, clean, completions, compose, context, deploy, graph, history, key, logs,
         plan, push, release, rollback, status, undeploy, why,
     };
     match command {
@@ -56,6 +57,7 @@ fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Re
         Command::Release(arguments) => block_on(release::run(global, arguments, printer)),
         Command::Graph(arguments) => graph::run(global, &arguments, printer),
         Command::Context(arguments) => context::run(global, &arguments, printer),
+        Command::Key(arguments) => key::run(&arguments, printer),
         Command::Check(arguments) => check::run(global, &arguments, printer),
         Command::Compose(arguments) => compose::run(global, &arguments, printer),
         Command::Clean(arguments) => block_on(clean::run(global, arguments, printer)),

@@ -138,7 +138,7 @@ impl Application {
     ) -> Result<Outcome, Error> {
         let forced = if options.no_cache { &options.plan.images } else { &options.plan.forced };
         let look_up = async {
-            match options.cache {
+            match options.cache.clone() {
                 Some(cache) => Cache::look_up(cache, plan, forced, engine, sink).await.map(Some),
                 None => Ok(None),
             }

@@ -7,6 +7,7 @@
 
 mod affected;
 mod application;
+mod attest;
 mod build;
 mod cache;
 mod check;
@@ -39,7 +40,8 @@ pub use ailtire_swarm::{self as swarm, HistoryError, OnFailure};
 pub use ailtire_terms::{did_you_mean, nearest};
 pub use application::{Access, Application, OpenOptions};
 pub use build::{BuildOptions, BuiltReference, Outcome};
-pub use cache::CacheOptions;
+pub use ailtire_attest::{KeyError, PublicKey, SigningKey};
+pub use cache::{CacheOptions, CacheTrust};
 pub use check::check;
 pub use clean::CleanReport;
 pub use context::{ContextReport, ListedEntry};

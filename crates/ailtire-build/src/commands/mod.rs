@@ -12,6 +12,7 @@ mod events;
 pub(crate) mod graph;
 mod graph_formats;
 pub(crate) mod history;
+pub(crate) mod key;
 pub(crate) mod logs;
 mod outcome;
 pub(crate) mod plan;

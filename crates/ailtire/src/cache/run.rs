@@ -182,7 +182,9 @@ impl Run<'_> {
             Some((&self.plan.images[*position], ready, digest))
         });
         let work = futures_util::stream::iter(pushed).map(|(image, ready, digest)| {
-            cache.publish(image, ready.fingerprint, &ready.image_id, digest, self.sink)
+            let was_built = matches!(ready.how, How::Built { .. });
+            let told = (was_built, self.sink);
+            cache.publish(image, ready.fingerprint, &ready.image_id, digest, told)
         });
         work.buffer_unordered(AT_ONCE).collect::<()>().await;
     }
