@@ -146,11 +146,7 @@ mod tests {
             ),
             ("", b"", b"DSSEv1 0  0 "),
             ("ab", b"c", b"DSSEv1 2 ab 1 c"),
-            (
-                "application/x",
-                "\u{a9} \n\0".as_bytes(),
-                b"DSSEv1 13 application/x 5 \xc2\xa9 \n\0",
-            ),
+            ("application/x", "\u{a9} \n\0".as_bytes(), b"DSSEv1 13 application/x 5 \xc2\xa9 \n\0"),
         ];
         for (kind, payload, expected) in cases {
             assert_eq!(pre_authentication_encoding(kind, payload), expected);

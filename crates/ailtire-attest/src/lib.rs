@@ -15,9 +15,9 @@ mod statement;
 
 pub use dsse::{Envelope, PAYLOAD_TYPE, Refusal, Verified};
 pub use keys::{KeyError, PublicKey, SigningKey};
-//pub use npm::{Found, PackageFile, found_in};
-//pub use provenance::{Entry, Material, PROVENANCE, Provenance};
-//pub use spdx_document::{SPDX, Subject, bill_of_materials};
+pub use npm::{Found, PackageFile, found_in};
+pub use provenance::{Entry, Material, PROVENANCE, Provenance};
+pub use spdx_document::{SPDX, Subject, bill_of_materials};
 pub use statement::Statement;
 
 /// Hexadecimal digits.

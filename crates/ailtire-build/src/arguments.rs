@@ -8,8 +8,8 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    affected, build, check, clean, completions, compose, context, deploy, graph, history, key, logs,
-    plan, push, release, rollback, status, undeploy, why,
+    affected, build, check, clean, completions, compose, context, deploy, graph, history, key,
+    logs, plan, push, release, rollback, status, undeploy, why,
 };
 use crate::error::Failure;
 use crate::exit;

@@ -65,7 +65,9 @@ fn write_new(file: &Path, text: &str, mode: u32) -> Result<(), Failure> {
     written.map_err(|error| {
         let failure = Failure::io("write", format!("`{}`", file.display()), &error);
         match error.kind() {
-            io::ErrorKind::AlreadyExists => failure.hint("a key is never replaced: `--out` names another file"),
+            io::ErrorKind::AlreadyExists => {
+                failure.hint("a key is never replaced: `--out` names another file")
+            }
             _ => failure,
         }
     })

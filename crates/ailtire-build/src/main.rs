@@ -39,8 +39,8 @@ fn main() -> ExitCode {
 
 fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Result<u8, Failure> {
     use commands::{
-        affected, build, check, clean, completions, compose, context, deploy, graph, history, key, logs,
-        plan, push, release, rollback, status, undeploy, why,
+        affected, build, check, clean, completions, compose, context, deploy, graph, history, key,
+        logs, plan, push, release, rollback, status, undeploy, why,
     };
     match command {
         Command::Build(arguments) => block_on(build::run(global, arguments, printer)),

@@ -263,7 +263,10 @@ impl Client {
         }
         let body = accepted(registry, repository, answer)?.body;
         if body.len() as u64 > most || sha256(&body) != digest {
-            return Err(protocol(registry, format!("the blob `{digest}` is not what it is called")));
+            return Err(protocol(
+                registry,
+                format!("the blob `{digest}` is not what it is called"),
+            ));
         }
         Ok(Some(body))
     }
@@ -512,7 +515,11 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-pub(crate) fn accepted(registry: &str, repository: &str, answer: Answer) -> Result<Answer, RegistryError> {
+pub(crate) fn accepted(
+    registry: &str,
+    repository: &str,
+    answer: Answer,
+) -> Result<Answer, RegistryError> {
     if answer.status.is_success() {
         return Ok(answer);
     }

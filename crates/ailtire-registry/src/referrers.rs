@@ -159,7 +159,10 @@ impl Client {
         }
         let kind = layer.media_type.clone();
         if let Some(data) = &layer.data {
-            let content = STANDARD.decode(data).ok().filter(|it| it.len() as u64 == layer.size && sha256(it) == layer.digest);
+            let content = STANDARD
+                .decode(data)
+                .ok()
+                .filter(|it| it.len() as u64 == layer.size && sha256(it) == layer.digest);
             let content = content.ok_or_else(|| wrong("has another content than it names"))?;
             return Ok(Some((kind, content.into())));
         }

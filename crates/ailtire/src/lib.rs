@@ -30,6 +30,7 @@ mod settings;
 mod stacks;
 
 pub use affected::Affected;
+pub use ailtire_attest::{KeyError, PublicKey, SigningKey};
 pub use ailtire_compose::to_yaml;
 pub use ailtire_context::{BaseKind, LeftOut};
 pub use ailtire_docker::{EndpointOptions, Engine, EngineError, ImageStore};
@@ -40,7 +41,6 @@ pub use ailtire_swarm::{self as swarm, HistoryError, OnFailure};
 pub use ailtire_terms::{did_you_mean, nearest};
 pub use application::{Access, Application, OpenOptions};
 pub use build::{BuildOptions, BuiltReference, Outcome};
-pub use ailtire_attest::{KeyError, PublicKey, SigningKey};
 pub use cache::{CacheOptions, CacheTrust};
 pub use check::check;
 pub use clean::CleanReport;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ailtire::{
-    Application, BuildOptions, BuiltReference, CacheOptions, CacheTrust, Engine, Outcome, PlanOptions,
+    Application, BuildOptions, BuiltReference, CacheOptions, CacheTrust, Engine, Outcome,
+    PlanOptions,
 };
 use ailtire_events::{EventKind, EventSink};
 use clap::{Args, ValueEnum};
@@ -129,7 +130,8 @@ impl CacheArguments {
             return Err(Failure::usage(message).hint("add `--cache registry`"));
         }
         let key = self.cache_sign.as_deref().map(|file| keys::private(file, sink)).transpose()?;
-        let verify: Result<Vec<_>, _> = self.cache_verify.iter().map(|it| keys::public(it)).collect();
+        let verify: Result<Vec<_>, _> =
+            self.cache_verify.iter().map(|it| keys::public(it)).collect();
         let trust = CacheTrust { keys: verify?, key };
         Ok((self.cache == CacheKind::Registry).then_some(CacheOptions {
             read_only: self.cache_read_only,
