@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 #![allow(clippy::needless_raw_string_hashes, reason = "snapbox writes them so")]
 
+mod attest;
 mod cache;
 mod ci;
 mod context;

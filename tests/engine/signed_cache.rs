@@ -10,10 +10,10 @@ use crate::support::TestApplication;
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// A pair of keys: the files with the private and the public one.
-struct Keys(tempfile::TempDir);
+pub(crate) struct Keys(tempfile::TempDir);
 
 impl Keys {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let keys = Self(tempfile::tempdir().unwrap());
         let mut command = Command::new(env!("CARGO_BIN_EXE_ailtire-build"));
         let output = command.args(["key", "new", "--out", &keys.private()]).output().unwrap();
@@ -21,11 +21,11 @@ impl Keys {
         keys
     }
 
-    fn private(&self) -> String {
+    pub(crate) fn private(&self) -> String {
         self.0.path().join("key").display().to_string()
     }
 
-    fn public(&self) -> String {
+    pub(crate) fn public(&self) -> String {
         format!("{}.pub", self.private())
     }
 }

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     affected, build, check, clean, completions, compose, context, deploy, graph, history, key,
-    logs, plan, push, release, rollback, status, undeploy, why,
+    logs, plan, push, release, rollback, status, undeploy, verify, why,
 };
 use crate::error::Failure;
 use crate::exit;
@@ -56,6 +56,7 @@ pub(crate) enum Command {
     Check(check::CheckArguments),
     Compose(compose::ComposeArguments),
     Clean(clean::CleanArguments),
+    Verify(verify::VerifyArguments),
     Key(key::KeyArguments),
     Completions(completions::CompletionsArguments),
 }

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Result<u8, Failure> {
     use commands::{
         affected, build, check, clean, completions, compose, context, deploy, graph, history, key,
-        logs, plan, push, release, rollback, status, undeploy, why,
+        logs, plan, push, release, rollback, status, undeploy, verify, why,
     };
     match command {
         Command::Build(arguments) => block_on(build::run(global, arguments, printer)),
@@ -57,6 +57,7 @@ fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Re
         Command::Release(arguments) => block_on(release::run(global, arguments, printer)),
         Command::Graph(arguments) => graph::run(global, &arguments, printer),
         Command::Context(arguments) => context::run(global, &arguments, printer),
+        Command::Verify(arguments) => block_on(verify::run(global, &arguments, printer)),
         Command::Key(arguments) => key::run(&arguments, printer),
         Command::Check(arguments) => check::run(global, &arguments, printer),
         Command::Compose(arguments) => compose::run(global, &arguments, printer),

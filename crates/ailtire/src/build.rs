@@ -14,6 +14,7 @@ use serde::Serialize;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
+use crate::attest::AttestOptions;
 use crate::cache::{Cache, CacheOptions};
 use crate::plan::{Action, Plan, PlanOptions, PlannedBase, PlannedImage, recorded_id};
 use crate::prepare::Prepared;
@@ -40,6 +41,8 @@ pub struct BuildOptions {
     /// Whether a registry is asked for images that other machines built from the same inputs, and
     /// told of those that this one builds.
     pub cache: Option<CacheOptions>,
+    /// What is attached to the images that are pushed.
+    pub attest: Option<AttestOptions>,
     /// Whether only to say what would be done.
     pub dry_run: bool,
 }
@@ -190,7 +193,7 @@ fn fetch_key(base: &PlannedBase) -> FetchKey {
 
 /// One run over a plan.
 pub(crate) struct Run<'run> {
-    application: &'run Application,
+    pub(crate) application: &'run Application,
     pub(crate) plan: &'run Plan,
     pub(crate) options: &'run BuildOptions,
     pub(crate) engine: &'run Engine,

@@ -40,6 +40,7 @@ pub use ailtire_manifest::{Application as Definitions, ImageDefinition, Package,
 pub use ailtire_swarm::{self as swarm, HistoryError, OnFailure};
 pub use ailtire_terms::{did_you_mean, nearest};
 pub use application::{Access, Application, OpenOptions};
+pub use attest::{AttestOptions, Attestation, Verification};
 pub use build::{BuildOptions, BuiltReference, Outcome};
 pub use cache::{CacheOptions, CacheTrust};
 pub use check::check;

@@ -182,6 +182,11 @@ impl Application {
         Ok(Draft { index, key, record, settings, reasons, diagnostics, size, context })
     }
 
+    /// The context of the image with this index in the definitions, as it is built.
+    pub(crate) fn context_of(&self, index: usize) -> Result<BuildContext, Vec<Diagnostic>> {
+        self.assemble(index, &self.graph())
+    }
+
     fn assemble(&self, index: usize, graph: &ImageGraph) -> Result<BuildContext, Vec<Diagnostic>> {
         let definition = &self.definitions.images[index];
         let mut dockerfile = graph.dockerfiles[index].clone()?;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ailtire::{
-    Application, BuildOptions, BuiltReference, CacheOptions, CacheTrust, Engine, Outcome,
-    PlanOptions,
+    Application, AttestOptions, BuildOptions, BuiltReference, CacheOptions, CacheTrust, Engine,
+    Outcome, PlanOptions,
 };
 use ailtire_events::{EventKind, EventSink};
 use clap::{Args, ValueEnum};
@@ -30,6 +30,7 @@ Examples:
   ailtire-build build --repo registry.example/team --push
   ailtire-build build --repo registry.example/team --cache registry \
       --cache-verify team.pub --cache-sign team    only what a known key signed
+  ailtire-build build --push --attest sbom,provenance --sign team.key
   ailtire-build build --since origin/main          only what a branch touches
   ailtire-build build --message-format json        one JSON object a line, for programs";
 
@@ -70,6 +71,14 @@ pub(crate) struct BuildArguments {
 
     #[command(flatten)]
     cache: CacheArguments,
+
+    /// Attach this to the images that are pushed (separated by commas)
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    attest: Vec<AttestKind>,
+
+    /// Sign what is attached with this private key; without it, that of `--cache-sign`
+    #[arg(long, value_name = "KEY", requires = "attest")]
+    sign: Option<PathBuf>,
 
     /// Say what would be done, and do nothing
     #[arg(long, conflicts_with = "metadata_file")]
@@ -119,6 +128,35 @@ pub(crate) enum CacheKind {
     None,
     /// In the registry that `--repo` names
     Registry,
+}
+
+/// What is attached to images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum AttestKind {
+    /// The packages that the context speaks of (SPDX)
+    Sbom,
+    /// What the image was made from (SLSA)
+    Provenance,
+}
+
+impl BuildArguments {
+    /// What is attached, if something is.
+    fn attest(&self, sink: &dyn EventSink) -> Result<Option<AttestOptions>, Failure> {
+        if self.attest.is_empty() {
+            return Ok(None);
+        }
+        let shares = self.cache.cache == CacheKind::Registry && !self.cache.cache_read_only;
+        if !self.push && !shares {
+            let message = "`--attest` attaches to images in a registry, and nothing is pushed";
+            return Err(Failure::usage(message).hint("add `--push`, or `--cache registry`"));
+        }
+        let file = self.sign.as_deref().or(self.cache.cache_sign.as_deref());
+        Ok(Some(AttestOptions {
+            sbom: self.attest.contains(&AttestKind::Sbom),
+            provenance: self.attest.contains(&AttestKind::Provenance),
+            key: file.map(|file| keys::private(file, sink)).transpose()?,
+        }))
+    }
 }
 
 impl CacheArguments {
@@ -180,6 +218,7 @@ async fn build(
         pull: arguments.pull,
         push: arguments.push,
         cache: arguments.cache.options(&**reporter)?,
+        attest: arguments.attest(&**reporter)?,
         dry_run: arguments.dry_run,
     };
     let engine = interrupt.or_cancelled(engine).await?.map_err(Failure::gave_up)??;

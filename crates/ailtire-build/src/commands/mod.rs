@@ -23,6 +23,7 @@ pub(crate) mod release;
 pub(crate) mod rollback;
 pub(crate) mod status;
 pub(crate) mod undeploy;
+pub(crate) mod verify;
 pub(crate) mod why;
 mod why_service;
 

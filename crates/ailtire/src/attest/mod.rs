@@ -1,5 +1,12 @@
 //! What is attached to images: who says what of them.
 
+mod inputs;
+mod run;
+mod verify;
+
+pub use run::AttestOptions;
+pub use verify::{Attestation, Verification};
+
 /// What attached statements are, as registries list them.
 pub(crate) const IN_TOTO: &str = "application/vnd.in-toto+json";
 /// What the content of a signed one is.

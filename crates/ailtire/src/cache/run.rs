@@ -145,7 +145,7 @@ impl Run<'_> {
         push_all(self.engine, &store, &only_jobs(shared), &Lenient(self.sink), outcome).await;
         outcome.summary.push_failed = failed;
         self.publish(&jobs, outcome).await;
-        Ok(())
+        self.attest(&jobs, outcome).await
     }
 
     fn push_jobs(&self) -> Vec<(usize, PushJob)> {
