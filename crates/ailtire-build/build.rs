@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::{env, fs, io};
 
-#[allow(clippy::disallowed_methods, reason = "what a build script writes is for this build alone")]
+#[expect(clippy::disallowed_methods, reason = "nobody else reads what a build script writes")]
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=AILTIRE_MANAGER");
@@ -12,8 +12,7 @@ fn main() -> io::Result<()> {
     if let Some(program) = program {
         println!("cargo::rerun-if-changed={}", program.display());
         if program.is_file() {
-            let path = program.display().to_string();
-            embedded = format!("Some(include_bytes!({path:?}))");
+            embedded = format!("Some(include_bytes!({:?}))", program.display().to_string());
         } else {
             println!(
                 "cargo::warning=without the manager, no stack image can be built: \

@@ -56,7 +56,8 @@ services:
       AILTIRE_STACKNAME: "{{.Service.Name}}-{{.Task.Slot}}"
       LEVEL: debug
     networks:
-      default: {}
+      family: {}
+      siblings: {}
     x-ailtire-stack: true
   web:
     image: r.example/t/shop-web:latest
@@ -72,6 +73,13 @@ services:
       PORT: "8080"
     networks:
       default: {}
+networks:
+  family:
+    name: Shop_Shop-dev_family
+    driver: overlay
+    attachable: true
+  siblings:
+    driver: overlay
 -- stderr
 
 "#]],
@@ -144,7 +152,7 @@ fn check_looks_at_the_stacks_of_all_environments() {
 exit 0
 -- stdout
 -- stderr
-          ok 2 packages, 1 image: 0 errors, 0 warnings
+          ok 2 packages, 3 images: 0 errors, 0 warnings
 
 "#]]);
     shop.put("api/Mail/index.js", "module.exports = { name: 'Mail' };\n");

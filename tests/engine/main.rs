@@ -13,10 +13,12 @@ mod deploy;
 mod deploy_faults;
 #[path = "../directory.rs"]
 mod directory;
+mod example;
 mod faults;
 mod fixtures;
 mod images;
 mod invalidation;
+mod managers;
 mod printed;
 mod push;
 mod registry;

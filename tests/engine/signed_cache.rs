@@ -165,9 +165,9 @@ fn what_is_not_signed_is_built_and_then_signed_by_its_builder() {
 }
 
 #[test]
-fn poisoned_signatures_of_every_kind_are_refused_and_repaired() {
+fn poisoned_signatures_of_every_kind_are_refused() {
     let machines = Machines::start();
-    let (keys, others) = (Keys::new(), Keys::new());
+    let keys = Keys::new();
     let application = three_images();
     let sign = ["--cache-sign", &keys.private()];
     let verify = ["--cache-verify", &keys.public()];
@@ -229,13 +229,23 @@ fn poisoned_signatures_of_every_kind_are_refused_and_repaired() {
     empty["manifests"] = json!([]);
     doc.put_index(&empty);
     refused("it is not signed");
+}
 
+#[test]
+fn one_good_signature_is_enough_and_who_does_not_know_the_key_adds_its_own() {
+    let machines = Machines::start();
+    let (keys, others) = (Keys::new(), Keys::new());
+    let application = three_images();
+    machines.built(0, &application, &["--cache-sign", &keys.private()]);
+    let doc = Attached::of(&machines, &application, "doc");
+    let clone = application.cloned();
+    let verify = ["--cache-verify", &keys.public()];
+    let mut envelope = doc.envelope();
     // One good signature among others is enough.
-    changed(&|it| {
-        let good = it["signatures"][0].clone();
-        let bad = json!({ "keyid": good["keyid"], "sig": "AAAA" });
-        it["signatures"] = json!([bad, { "sig": good["sig"] }]);
-    });
+    let good = envelope["signatures"][0].clone();
+    let bad = json!({ "keyid": good["keyid"], "sig": "AAAA" });
+    envelope["signatures"] = json!([bad, { "sig": good["sig"] }]);
+    doc.replace_content(envelope.to_string().as_bytes(), false);
     let run = machines.built(1, &clone.cloned(), &verify);
     assert_eq!((count(&run, "cached"), codes(&run)), (3, vec![]), "{run}");
 

@@ -8,6 +8,7 @@ mod files;
 mod manager;
 mod pass;
 mod process;
+mod release;
 mod table;
 mod terminal;
 mod tidy;
@@ -37,8 +38,10 @@ enum Chore {
     Manager,
     /// Check what the compiler does not: sizes, words, links, and who depends on whom.
     Tidy,
-    /// Measure against the bare minimum, `git`, `b3sum` and `docker build`.
+    /// Measure against the bare minimum, `git`, `b3sum`, `docker build` and `nginx`.
     Bench(bench::Arguments),
+    /// Release this project: version, changelog, static program, archive, crates, commit and tag.
+    Release(release::Arguments),
     /// Start, stop or show a Docker engine under `target/`.
     Engine {
         #[command(subcommand)]
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Chore::Manager => manager::build().map(drop),
         Chore::Tidy => tidy::run(),
         Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Release(arguments) => release::run(&arguments),
         Chore::Engine { action } => engine::run(&action),
     };
     match outcome {

@@ -9,7 +9,7 @@ use std::{env, fs};
 use crate::{Outcome, files, process, terminal};
 
 /// What it is built for: the platform of this machine, with a C library that is linked in.
-const TARGET: &str = concat!(env!("HOST_ARCHITECTURE"), "-unknown-linux-gnu");
+pub(crate) const TARGET: &str = concat!(env!("HOST_ARCHITECTURE"), "-unknown-linux-gnu");
 
 const NAME: &str = "ailtire-manager";
 
@@ -31,7 +31,8 @@ pub(crate) fn build() -> Outcome<PathBuf> {
     Ok(program)
 }
 
-fn flags() -> Vec<String> {
+/// Flags for a static program that names no folder of this machine.
+pub(crate) fn flags() -> Vec<String> {
     let mut flags = vec!["-C".to_owned(), "target-feature=+crt-static".to_owned()];
     let mut forget = |path: &Path, name: &str| {
         flags.push(format!("--remap-path-prefix={}={name}", path.display()));

@@ -1,8 +1,10 @@
 //! Bills of materials: SPDX 2.3 as JSON.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
-use crate::npm::found_in;
+use crate::npm::{Found, found_in};
 use crate::sha256;
 
 /// What a statement with a bill of materials is called.
@@ -44,29 +46,7 @@ pub fn bill_of_materials(
     for ((name, version), found) in all {
         let locator = purl(&name, &version);
         let id = format!("SPDXRef-npm-{}", &sha256(locator.as_bytes())[..16]);
-        let stated = found.license.as_deref();
-        let valid = stated.filter(|it| spdx::Expression::parse(it).is_ok());
-        let mut package = json!({
-            "SPDXID": id,
-            "name": name,
-            "versionInfo": version,
-            "downloadLocation": "NOASSERTION",
-            "filesAnalyzed": false,
-            "licenseDeclared": valid.unwrap_or("NOASSERTION"),
-            "externalRefs": [{
-                "referenceCategory": "PACKAGE-MANAGER",
-                "referenceType": "purl",
-                "referenceLocator": locator,
-            }],
-        });
-        if let (Some(stated), None) = (stated, valid) {
-            package["licenseComments"] = json!(format!("stated: {stated}"));
-        }
-        if let Some(digest) = found.sha512 {
-            let checksum = json!({ "algorithm": "SHA512", "checksumValue": digest });
-            package["checksums"] = json!([checksum]);
-        }
-        packages.push(package);
+        packages.push(package_of(&name, &version, &locator, &id, found));
         relationships.push(json!({
             "spdxElementId": "SPDXRef-image",
             "relationshipType": "CONTAINS",
@@ -94,6 +74,33 @@ pub fn bill_of_materials(
     (document, unread)
 }
 
+/// A package of npm. What is stated of its license is kept, also where SPDX does not know it.
+fn package_of(name: &str, version: &str, locator: &str, id: &str, found: Found) -> Value {
+    let stated = found.license.as_deref();
+    let valid = stated.filter(|it| spdx::Expression::parse(it).is_ok());
+    let mut package = json!({
+        "SPDXID": id,
+        "name": name,
+        "versionInfo": version,
+        "downloadLocation": "NOASSERTION",
+        "filesAnalyzed": false,
+        "licenseDeclared": valid.unwrap_or("NOASSERTION"),
+        "externalRefs": [{
+            "referenceCategory": "PACKAGE-MANAGER",
+            "referenceType": "purl",
+            "referenceLocator": locator,
+        }],
+    });
+    if let (Some(stated), None) = (stated, valid) {
+        package["licenseComments"] = json!(format!("stated: {stated}"));
+    }
+    if let Some(digest) = found.sha512 {
+        let checksum = json!({ "algorithm": "SHA512", "checksumValue": digest });
+        package["checksums"] = json!([checksum]);
+    }
+    package
+}
+
 /// `pkg:npm/%40scope/name@1.2.3`.
 fn purl(name: &str, version: &str) -> String {
     let encoded = |text: &str| {
@@ -102,7 +109,8 @@ fn purl(name: &str, version: &str) -> String {
                 b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
                     encoded.push(byte.into());
                 }
-                other => encoded.push_str(&format!("%{other:02X}")),
+                // Writing to a string can't fail.
+                other => drop(write!(encoded, "%{other:02X}")),
             }
             encoded
         })

@@ -8,11 +8,12 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    affected, build, check, clean, completions, compose, context, deploy, graph, history, key,
-    logs, plan, push, release, rollback, status, undeploy, verify, why,
+    affected, build, check, clean, completions, compose, context, deploy, down, graph, history,
+    key, logs, manual, plan, push, release, rollback, status, token, undeploy, up, verify, why,
 };
 use crate::error::Failure;
 use crate::exit;
+use crate::manager;
 use crate::printer::{Color, Verbosity};
 
 const EXAMPLES: &str = "\
@@ -20,6 +21,7 @@ Examples:
   ailtire-build build                    bring all images up to date
   ailtire-build build MyPackage -r       those of a package and of the packages below it
   ailtire-build plan --env production    what would be built, and why, with no engine
+  ailtire-build up --env dev             build it, run it, and say where it is
   ailtire-build why web:latest           which file, variable or base makes it dirty
 
 ";
@@ -43,6 +45,9 @@ pub(crate) enum Command {
     Why(why::WhyArguments),
     Affected(affected::AffectedArguments),
     Release(release::ReleaseCommandArguments),
+    Up(Box<up::UpArguments>),
+    Down(down::DownArguments),
+    Token(token::TokenArguments),
     #[command(visible_alias = "install")]
     Deploy(Box<deploy::DeployArguments>),
     Status(status::StatusArguments),
@@ -59,6 +64,8 @@ pub(crate) enum Command {
     Verify(verify::VerifyArguments),
     Key(key::KeyArguments),
     Completions(completions::CompletionsArguments),
+    #[command(hide = true)]
+    Manual(manual::ManualArguments),
 }
 
 /// What every command understands, before or after its name.
@@ -98,6 +105,11 @@ pub(crate) struct GlobalArguments {
     /// Docker context, as in `DOCKER_CONTEXT`
     #[arg(long, global = true, value_name = "NAME", conflicts_with = "host")]
     pub(crate) docker_context: Option<String>,
+
+    /// The program that stack images run, instead of the one that is built in
+    #[arg(long, global = true, value_name = "FILE", env = "AILTIRE_MANAGER_FILE")]
+    #[arg(hide_short_help = true)]
+    pub(crate) manager: Option<PathBuf>,
 
     /// When to use colours
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
@@ -152,6 +164,7 @@ impl GlobalArguments {
             allow_outside: self.allow_outside.clone(),
             process_environment: process_environment(),
             deployments: false,
+            manager: manager::program(self.manager.as_deref())?,
             access,
         })
     }

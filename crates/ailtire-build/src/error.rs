@@ -126,6 +126,15 @@ impl From<Error> for Failure {
             Error::Swarm(problem) => Self::new(exit::ENGINE, message).hint(problem.help()),
             Error::LockLost => Self::new(exit::ENGINE, message)
                 .hint("see `ailtire-build status`; running the same command again is safe"),
+            Error::Managed { whole: true, .. } => Self::new(exit::UNUSABLE, message).hint(
+                "`ailtire-build up` brings it to what the definitions say; `ailtire-build down` \
+                 removes it",
+            ),
+            Error::Managed { whole: false, .. } => Self::new(exit::UNUSABLE, message).hint(
+                "take the stack out of the definitions and run `ailtire-build up`, or shut it down \
+                 at its manager's interface",
+            ),
+            Error::NoToken(error) => Self::new(exit::FAILED, message).hint(error.help()),
             Error::History(_) => Self::new(exit::ENGINE, message)
                 .hint("what runs is not touched; `ailtire-build history` shows what can be read"),
             Error::State(_) => Self::new(exit::IO, message)
@@ -134,7 +143,7 @@ impl From<Error> for Failure {
                 .hint("`--allow-outside` names a directory that is there"),
             Error::Io { action: "open", .. } => Self::new(exit::UNUSABLE, message)
                 .hint("`--app` names the directory of an application"),
-            Error::Io { .. } => Self::new(exit::IO, message),
+            Error::Token(_) | Error::Io { .. } => Self::new(exit::IO, message),
         }
     }
 }

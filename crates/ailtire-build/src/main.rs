@@ -12,6 +12,7 @@ mod exit;
 mod files;
 mod interrupt;
 mod keys;
+mod manager;
 mod opening;
 mod printer;
 
@@ -39,8 +40,8 @@ fn main() -> ExitCode {
 
 fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Result<u8, Failure> {
     use commands::{
-        affected, build, check, clean, completions, compose, context, deploy, graph, history, key,
-        logs, plan, push, release, rollback, status, undeploy, verify, why,
+        affected, build, check, clean, completions, compose, context, deploy, down, graph, history,
+        key, logs, manual, plan, push, release, rollback, status, token, undeploy, up, verify, why,
     };
     match command {
         Command::Build(arguments) => block_on(build::run(global, arguments, printer)),
@@ -48,6 +49,9 @@ fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Re
         Command::Plan(arguments) => block_on(plan::run(global, arguments, printer)),
         Command::Why(arguments) => block_on(why::run(global, arguments, printer)),
         Command::Deploy(arguments) => block_on(deploy::run(global, *arguments, printer)),
+        Command::Up(arguments) => block_on(up::run(global, *arguments, printer)),
+        Command::Down(arguments) => block_on(down::run(global, arguments, printer)),
+        Command::Token(arguments) => block_on(token::run(global, &arguments, printer)),
         Command::Status(arguments) => block_on(status::run(global, &arguments, printer)),
         Command::Logs(arguments) => block_on(logs::run(global, &arguments, printer)),
         Command::History(arguments) => block_on(history::run(global, &arguments, printer)),
@@ -62,6 +66,7 @@ fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Re
         Command::Check(arguments) => check::run(global, &arguments, printer),
         Command::Compose(arguments) => compose::run(global, &arguments, printer),
         Command::Clean(arguments) => block_on(clean::run(global, arguments, printer)),
+        Command::Manual(arguments) => manual::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, printer),
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{StackDesign, to_yaml};
+
 /// The format of [`Bundle`]; raised when an older manager could misread it.
 pub const BUNDLE_FORMAT: u32 = 1;
 
@@ -21,6 +23,33 @@ pub const BUNDLE_IMAGES: &str = "images.json";
 
 /// Where a stack image has the manager: its entry point.
 pub const MANAGER_PROGRAM: &str = "ailtire-manager";
+
+/// Where a stack image has the files of its design: relative to [`BUNDLE_DIRECTORY`].
+const BUNDLE_FILES: &str = "files";
+
+/// A design as it goes into a stack image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BundledDesign {
+    /// The compose file: [`BUNDLE_DESIGN`].
+    pub text: String,
+    /// What the files that it names hold, by their path relative to [`BUNDLE_DIRECTORY`].
+    pub files: BTreeMap<String, Vec<u8>>,
+}
+
+impl BundledDesign {
+    /// `design`, which was read with [`crate::Purpose::Image`], and the files of its configs.
+    pub fn new(design: &StackDesign) -> Self {
+        let mut design = design.clone();
+        let mut files = BTreeMap::new();
+        for config in design.configs.values_mut() {
+            if let (Some(file), Some(data)) = (&mut config.file, &config.data) {
+                *file = format!("{BUNDLE_FILES}/{file}");
+                files.insert(file.clone(), data.clone());
+            }
+        }
+        Self { text: to_yaml(&design), files }
+    }
+}
 
 /// What a stack image says of its stack, besides the design.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use ailtire_terms::reference::canonical;
 
 use crate::document::Position;
 use crate::findings::Findings;
-use crate::variables::{MANAGER_ALIAS, format_variables};
-use crate::{Service, StackContext, StackDesign};
+use crate::variables::{MANAGER_ALIAS, NOT_FOR_SERVICES, format_variables};
+use crate::{Purpose, Service, StackContext, StackDesign};
 
 /// A stack service's `AILTIRE_STACKNAME`: the engine replaces it for each task.
 const OWN_INSTANCE: &str = "{{.Service.Name}}-{{.Task.Slot}}";
@@ -19,19 +19,27 @@ const ENTRIES: [&str; 2] = ["frontend", "admin"];
 /// Says which services are stacks, and adds the variables of format, section 7, those of
 /// `deploy.js`, and the ports of the entry service to `design`.
 pub(crate) fn complete(design: &mut StackDesign, context: &StackContext, findings: &mut Findings) {
+    let is_for_image = context.purpose == Purpose::Image;
     let plain = plain_variables(context);
     let stack = stack_variables(context, design);
     for (name, service) in &mut design.services {
         service.is_stack |= context.stack_images.contains(&canonical(&service.image));
         set(service, &context.variables);
+        // They follow from where the stack runs; its manager adds them when it reads the file.
+        if is_for_image {
+            continue;
+        }
         set(service, if service.is_stack { &stack } else { &plain });
         let own = BTreeMap::from([("AILTIRE_SERVICENAME".to_owned(), name.clone())]);
         set(service, &own);
     }
     // The longest prefix is the one that holds; equal ones stay in order.
     design.routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
-    if context.parent.is_none() {
-        publish(design, findings);
+    match context.purpose {
+        Purpose::Deployment if context.parent.is_none() => publish(design, findings),
+        Purpose::Management if context.parent.is_none() => leave_to_manager(design, findings),
+        // Who knows whether it will be the root.
+        _ => {}
     }
 }
 
@@ -44,8 +52,7 @@ fn set(service: &mut Service, variables: &BTreeMap<String, String>) {
 
 fn plain_variables(context: &StackContext) -> BTreeMap<String, String> {
     let mut variables = format_variables(context);
-    // It is there for interpolation only.
-    variables.remove("APPNAME");
+    variables.retain(|name, _| !NOT_FOR_SERVICES.contains(&name.as_str()));
     variables
 }
 
@@ -86,6 +93,27 @@ fn publish(design: &mut StackDesign, findings: &mut Findings) {
             .help("name a service `frontend` or `admin`, or route `/` to one");
         return;
     };
+    report_taken(design, &entry, findings);
+    let Some(service) = design.services.get_mut(&entry) else { return };
+    for port in &design.ports {
+        // A design that was printed and read again has them already.
+        if !service.ports.contains(port) {
+            service.ports.push(port.clone());
+        }
+    }
+}
+
+/// The manager publishes the ports: the entry service does not, nor may another one.
+fn leave_to_manager(design: &mut StackDesign, findings: &mut Findings) {
+    let entry = entry(design).unwrap_or_default();
+    report_taken(design, &entry, findings);
+    if let Some(service) = design.services.get_mut(&entry) {
+        service.ports.retain(|port| !design.ports.contains(port));
+    }
+}
+
+/// Ports of the stack that another service than `entry` publishes.
+fn report_taken(design: &StackDesign, entry: &str, findings: &mut Findings) {
     let taken: Vec<(String, u16)> = design
         .ports
         .iter()
@@ -96,7 +124,7 @@ fn publish(design: &mut StackDesign, findings: &mut Findings) {
             let holder = design
                 .services
                 .iter()
-                .find(|(name, service)| **name != entry && service.ports.iter().any(same));
+                .find(|(name, service)| *name != entry && service.ports.iter().any(same));
             Some((holder?.0.clone(), port.published?))
         })
         .collect();
@@ -106,14 +134,7 @@ fn publish(design: &mut StackDesign, findings: &mut Findings) {
             format!("port {published} of the stack is published by the service `{holder}` already");
         findings
             .add(Diagnostic::error("duplicate-port", message).at(location))
-            .help(format!("leave it out there: the stack's ports go to `{entry}`"));
-    }
-    let Some(service) = design.services.get_mut(&entry) else { return };
-    for port in &design.ports {
-        // A design that was printed and read again has them already.
-        if !service.ports.contains(port) {
-            service.ports.push(port.clone());
-        }
+            .help("leave it out there: the stack's ports go to its entry");
     }
 }
 
@@ -224,6 +245,32 @@ mod tests {
         assert_eq!(published(&["admin", "web"], true), ("admin".into(), 0));
         assert_eq!(published(&["other", "web"], true), ("web".into(), 0));
         assert_eq!(published(&["web"], false), (String::new(), 1));
+    }
+
+    #[test]
+    fn a_manager_publishes_the_ports_itself() {
+        let mut design = design(&["frontend", "web"]);
+        design.ports = vec![port(80)];
+        let own = vec![port(80), port(81)];
+        design.services.get_mut("frontend").unwrap().ports = own;
+        let context = StackContext { purpose: Purpose::Management, ..context(None) };
+        let (managed, diagnostics) = completed(design.clone(), &context);
+        assert_eq!(
+            (managed.services["frontend"].ports.clone(), diagnostics),
+            (vec![port(81)], vec![])
+        );
+        assert_eq!(managed.ports, [port(80)]);
+        design.services.get_mut("web").unwrap().ports.push(port(80));
+        let (_, diagnostics) = completed(design, &context);
+        assert_eq!(diagnostics[0].code, "duplicate-port");
+    }
+
+    #[test]
+    fn an_image_leaves_out_what_its_manager_adds() {
+        let context = StackContext { purpose: Purpose::Image, ..context(None) };
+        let (design, _) = completed(design(&["stack", "web"]), &context);
+        assert_eq!(environment(&design, "web"), "LEVEL=info");
+        assert_eq!(environment(&design, "stack"), "LEVEL=info");
     }
 
     #[test]

@@ -173,7 +173,7 @@ impl<'text> Reading<'text> {
             outside.get(name).or_else(|| self.known.get(name)).map(String::as_str)
         });
         let message = faults.into_iter().find_map(|fault| match fault.kind {
-            FaultKind::Unset { .. } => None,
+            FaultKind::Unset { .. } | FaultKind::Kept { .. } => None,
             FaultKind::Syntax => Some("its value has a `$` that begins no variable".to_owned()),
             FaultKind::Required { name, message } => {
                 Some(format!("the variable `{name}` is required: {message}"))

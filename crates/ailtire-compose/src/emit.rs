@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use crate::StackDesign;
 use crate::document::{Entry, Node, Position, Value};
-use crate::template::escape;
+use crate::symbol::{is_in, written};
 
 /// The newest file format that Docker's client 20.10 knows.
 const VERSION: &str = "3.9";
@@ -91,12 +91,22 @@ impl Serialize for Written<'_> {
             Value::Bool(flag) => serializer.serialize_bool(*flag),
             Value::Integer(number) => serializer.serialize_i64(*number),
             Value::Float(number) => serializer.serialize_f64(*number),
-            Value::Text(text) => serializer.serialize_str(&escape(text)),
+            Value::Text(text) => serializer.serialize_str(&written(text)),
             Value::List(items) => {
                 let mut list = serializer.serialize_seq(Some(items.len()))?;
                 items
                     .iter()
                     .try_for_each(|item| list.serialize_element(&Written { node: item }))?;
+                list.end()
+            }
+            // Variables are replaced in no key, but in the items of a list.
+            Value::Map(entries) if entries.iter().any(|entry| is_in(&entry.key)) => {
+                let mut list = serializer.serialize_seq(Some(entries.len()))?;
+                for Entry { key, value, .. } in entries {
+                    let value = value.scalar().map(|value| format!("={}", written(value)));
+                    let item = format!("{}{}", written(key), value.unwrap_or_default());
+                    list.serialize_element(&item)?;
+                }
                 list.end()
             }
             Value::Map(entries) => {

@@ -43,8 +43,13 @@ impl Interpolation<'_> {
     }
 
     fn scalar(&mut self, node: &mut Node) {
-        let (replaced, faults) = template::replace(&node.written, &|name| self.variables.get(name));
-        let is_spoilt = faults.iter().any(|fault| !matches!(fault.kind, FaultKind::Unset { .. }));
+        let (replaced, faults) =
+            template::replace_some(&node.written, &|name| self.variables.get(name), &|name| {
+                self.variables.later(name)
+            });
+        let is_spoilt = faults
+            .iter()
+            .any(|fault| !matches!(fault.kind, FaultKind::Unset { .. } | FaultKind::Kept { .. }));
         for fault in faults {
             let position = within(node, fault.start, fault.end);
             self.report(&node.written[fault.start..fault.end], position, fault.kind);
@@ -81,6 +86,13 @@ impl Interpolation<'_> {
                     )
                     .help(how_to_set(&name));
             }
+            FaultKind::Kept { name } => {
+                if self.warned.insert(name.clone()) {
+                    self.findings
+                        .warning(position, "secret-variable", kept_message(&name))
+                        .help(KEPT_HELP);
+                }
+            }
             FaultKind::Unset { name } => {
                 if !self.warned.insert(name.clone()) {
                     return;
@@ -98,6 +110,15 @@ impl Interpolation<'_> {
         }
     }
 }
+
+/// What is said of a variable whose value does not go into a stack image.
+pub(crate) fn kept_message(name: &str) -> String {
+    format!("the value of `{name}` is not put into the stack image: the name suggests a secret")
+}
+
+/// What to do about [`kept_message`].
+pub(crate) const KEPT_HELP: &str = "the stack's manager looks it up in its own environment; a \
+     secret of the stack is seen by fewer";
 
 /// How the variable `name` is given a value.
 fn how_to_set(name: &str) -> String {

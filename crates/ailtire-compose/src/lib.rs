@@ -39,8 +39,16 @@
 //!   defines by them, if it does; a service without `networks` is on `default` there.
 //! - The variables of the format's section 7 and `env` of `deploy.js`, in every service that does
 //!   not set them itself.
-//! - In the root stack, the stack's ports on its entry service: `frontend`, else `admin`, else the
+//! - In the root stack, where no manager runs it, the stack's ports on its entry service: `frontend`, else `admin`, else the
 //!   one that `/` is routed to.
+//!
+//! # Stack images
+//!
+//! What is read with [`Purpose::Image`] is the same wherever the stack runs: variables of the format
+//! that differ there stay variables in what [`BundledDesign`] makes of it, even inside of defaults,
+//! names and keys of labels. So do variables whose name suggests a secret. What a secret holds is
+//! never in it: a digest of it is, from which the secret's name follows. Read with
+//! [`Purpose::Management`], it comes to what its source comes to in the same place.
 //!
 //! [compose]: https://github.com/compose-spec/compose-spec/blob/main/spec.md
 //! [deploy]: https://github.com/compose-spec/compose-spec/blob/main/deploy.md
@@ -55,6 +63,7 @@ mod decode;
 mod document;
 mod dotenv;
 mod emit;
+mod family;
 mod findings;
 mod interpolate;
 mod model;
@@ -64,6 +73,7 @@ mod read;
 mod reader;
 mod service;
 mod services;
+mod symbol;
 mod template;
 mod variables;
 mod written;
@@ -71,6 +81,7 @@ mod yaml;
 
 pub use bundle::*;
 pub use context::{ParentStack, Purpose, StackContext};
+pub use family::family_template;
 pub use model::*;
 pub use names::{
     FILE_NAME_LIMIT, HASH_DIGITS, NETWORK_NAME_LIMIT, SERVICE_NAME_LIMIT, network_name, shorten,
@@ -94,6 +105,12 @@ pub struct Read {
 /// Everything that is wrong is among the diagnostics, with its place and the text of its line.
 pub fn read(tree: &Tree, source: &DesignSource, context: &StackContext) -> Read {
     read::read(tree, source, context)
+}
+
+/// Reads a compose file whose text did not come from `tree`; what it names is looked up as if it
+/// were there at `path`.
+pub fn read_text(tree: &Tree, path: &str, text: &str, context: &StackContext) -> Read {
+    read::read_text(tree, path, text, context)
 }
 
 /// `design` as a compose file in long syntax.

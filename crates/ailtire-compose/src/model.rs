@@ -137,6 +137,10 @@ pub struct Service {
     /// its image is one.
     #[serde(rename = "x-ailtire-stack", skip_serializing_if = "std::ops::Not::not")]
     pub is_stack: bool,
+    /// The family network of the stack that it runs, where that stack defines one itself:
+    /// [`crate::StackContext::family_definition`] makes a definition of it.
+    #[serde(rename = "x-ailtire-family", skip_serializing_if = "Option::is_none")]
+    pub family: Option<Network>,
     /// Where the service stands.
     #[serde(skip_serializing)]
     pub location: Location,
@@ -495,6 +499,15 @@ pub struct Volume {
     pub labels: BTreeMap<String, String>,
 }
 
+/// What a secret's content is told by, where the content itself is nobody's business.
+///
+/// It is part of the secret's name, and goes into stack images. A secret as random as secrets are to
+/// be can't be found from it; one that can be guessed can be.
+pub fn content_digest(content: &[u8]) -> String {
+    let mut hasher = blake3::Hasher::new_derive_key("ailtire-build secret content 1");
+    hasher.update(content).finalize().to_hex().to_string()
+}
+
 /// A config or a secret of a stack.
 #[derive(Clone, PartialEq, Eq, Default, Serialize)]
 #[allow(missing_docs, reason = "the fields are Compose's own keys, with Compose's meaning")]
@@ -521,6 +534,10 @@ pub struct FileObject {
     /// Inline content of a config, which is no secret, for printing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
+    /// [`crate::content_digest`] of what a secret holds, in a design that does not have it: it is
+    /// there already, under the name that follows from its content.
+    #[serde(rename = "x-ailtire-digest", skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// What it holds, wherever that came from; never printed. Absent for external ones.
     #[serde(skip_serializing)]
     pub data: Option<Vec<u8>>,

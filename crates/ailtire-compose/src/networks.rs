@@ -9,9 +9,12 @@
 //! On every network a service has its own name as an alias; that is added where its specification
 //! is made, as Docker does.
 
-use crate::StackContext;
+use ailtire_terms::reference::canonical;
+
 use crate::document::{Entry, Node, Position, Value};
 use crate::findings::Findings;
+use crate::variables::FAMILY_NETWORK;
+use crate::{Purpose, StackContext, symbol};
 
 /// What a design may call the family network; the first one is its key.
 const FAMILY: [&str; 3] = ["family", "children", "parent"];
@@ -74,7 +77,8 @@ pub(crate) fn complete(
     let services = entries.iter_mut().find(|entry| entry.key == "services");
     let services = services.and_then(|services| services.value.entries_mut());
     for service in services.into_iter().flatten() {
-        attach(service, &mut family, &mut siblings, is_services_js, findings);
+        let is_stack = runs_stack(&service.value, context);
+        attach(service, is_stack, &mut family, &mut siblings, is_services_js, findings);
     }
     let position = root.position;
     let Some(entries) = root.entries_mut() else { return };
@@ -87,7 +91,7 @@ pub(crate) fn complete(
         *networks = Node::map(Vec::new(), networks.position);
     }
     let Some(networks) = networks.entries_mut() else { return };
-    let family_name = Node::text(context.family_network(), position);
+    let family_name = Node::text(family_name(context), position);
     let attachable = Node::plain("true", position);
     let overlay = || Node::text("overlay", position);
     define(
@@ -99,17 +103,32 @@ pub(crate) fn complete(
     define(&siblings, vec![("driver", overlay())], networks, findings);
 }
 
+/// The family network's name where the design gives none.
+fn family_name(context: &StackContext) -> String {
+    match context.purpose {
+        Purpose::Image => symbol::variable(FAMILY_NETWORK),
+        Purpose::Deployment | Purpose::Management => context.family_network(),
+    }
+}
+
+/// Whether a service runs a stack: it says so, or its image is one.
+fn runs_stack(service: &Node, context: &StackContext) -> bool {
+    let says_so = service.get("x-ailtire-stack");
+    let image = || service.get("image").and_then(Node::scalar).map(canonical);
+    says_so.is_some_and(|flag| flag.value == Value::Bool(true))
+        || image().is_some_and(|image| context.stack_images.contains(&image))
+}
+
 /// Puts a service on the networks that it names, or on both where it names none.
 fn attach(
     service: &mut Entry,
+    is_stack: bool,
     family: &mut Shared,
     siblings: &mut Shared,
     is_services_js: bool,
     findings: &mut Findings,
 ) {
     let position = service.key_position;
-    let is_stack =
-        service.value.get("x-ailtire-stack").is_some_and(|flag| flag.value == Value::Bool(true));
     let Some(entries) = service.value.entries_mut() else { return };
     let at = entries.iter().position(|entry| entry.key == "networks");
     let named = at.map(|at| entries.remove(at));

@@ -28,6 +28,15 @@ pub(crate) fn read(tree: &Tree, source: &DesignSource, context: &StackContext) -
     Read { design, diagnostics: findings.into_diagnostics() }
 }
 
+/// See [`crate::read_text`].
+pub(crate) fn read_text(tree: &Tree, path: &str, text: &str, context: &StackContext) -> Read {
+    let source = DesignSource::Compose { path: path.to_owned() };
+    let mut findings = Findings::new(path, text);
+    let design = design(tree, &source, context, text, &mut findings);
+    let design = design.filter(|_| !findings.has_errors());
+    Read { design, diagnostics: findings.into_diagnostics() }
+}
+
 fn design(
     tree: &Tree,
     source: &DesignSource,
@@ -101,7 +110,7 @@ fn dot_env(
         }
     };
     let known = Variables::new(context, BTreeMap::new());
-    let (assignments, mistakes) = dotenv::parse(&text, &|name| known.get(name).map(str::to_owned));
+    let (assignments, mistakes) = dotenv::parse(&text, &|name| known.value_or_symbol(name));
     for mistake in mistakes {
         let Position { line, column, length } = mistake.position;
         let location = Location::in_text(&path, &text, line, Some(column)).with_length(length);

@@ -44,6 +44,7 @@ impl Service {
             secrets: Vec::new(),
             deploy: Deploy::default(),
             is_stack: false,
+            family: None,
             image_location: location.clone(),
             location,
         }

@@ -7,6 +7,8 @@
 //!
 //! [specification]: https://github.com/compose-spec/compose-spec/blob/main/12-interpolation.md
 
+use crate::symbol;
+
 /// How deep variables may stand inside of each other's defaults.
 const DEPTH_LIMIT: usize = 32;
 
@@ -18,6 +20,17 @@ pub(crate) struct Fault {
     pub(crate) kind: FaultKind,
 }
 
+/// What is known of a variable that stays a variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Later {
+    /// It will have a value that is not empty.
+    Filled,
+    /// It will be set, perhaps to nothing.
+    PerhapsEmpty,
+    /// Nothing: its value is nobody's business here.
+    Secret,
+}
+
 /// Kinds of [`Fault`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FaultKind {
@@ -27,6 +40,8 @@ pub(crate) enum FaultKind {
     Required { name: String, message: String },
     /// A variable without a default that is not set; the value goes on as empty.
     Unset { name: String },
+    /// A variable that stays one since its name suggests a secret.
+    Kept { name: String },
 }
 
 /// `text` with its variables replaced, and what was found on the way.
@@ -34,18 +49,23 @@ pub(crate) fn replace<'value>(
     text: &str,
     lookup: &dyn Fn(&str) -> Option<&'value str>,
 ) -> (String, Vec<Fault>) {
-    let mut faults = Vec::new();
-    let replaced = Replacing { lookup, faults: &mut faults }.text(text, 0, 0);
-    (replaced, faults)
+    replace_some(text, lookup, &|_| None)
 }
 
-/// `value` written so that replacing its variables gives `value`.
-pub(crate) fn escape(value: &str) -> String {
-    value.replace('$', "$$")
+/// As [`replace`], but the variables that `later` knows become symbols.
+pub(crate) fn replace_some<'value>(
+    text: &str,
+    lookup: &dyn Fn(&str) -> Option<&'value str>,
+    later: &dyn Fn(&str) -> Option<Later>,
+) -> (String, Vec<Fault>) {
+    let mut faults = Vec::new();
+    let replaced = Replacing { lookup, later, faults: &mut faults }.text(text, 0, 0);
+    (replaced, faults)
 }
 
 struct Replacing<'replacing, 'value> {
     lookup: &'replacing dyn Fn(&str) -> Option<&'value str>,
+    later: &'replacing dyn Fn(&str) -> Option<Later>,
     faults: &'replacing mut Vec<Fault>,
 }
 
@@ -79,6 +99,11 @@ impl Replacing<'_, '_> {
             return after;
         }
         let name = &after[..length];
+        if let Some(later) = (self.later)(name) {
+            self.keep(name, later, at, 1 + length);
+            replaced.push_str(&symbol::variable(name));
+            return &after[length..];
+        }
         match (self.lookup)(name) {
             Some(value) => replaced.push_str(value),
             None => self.fault(at, 1 + length, FaultKind::Unset { name: name.to_owned() }),
@@ -107,6 +132,15 @@ impl Replacing<'_, '_> {
         let operator = operation_rest.next();
         let operand = operation_rest.as_str();
         let operand_at = at + 2 + content.len() - operand.len();
+        if let Some(later) = (self.later)(name)
+            && matches!(operator, None | Some('-' | '+' | '?'))
+            && (operator.is_some() || !colon)
+        {
+            self.keep(name, later, at, whole);
+            let operand = operator.map(|operator| (operator, operand, operand_at));
+            replaced.push_str(&self.kept(name, later, colon, operand, depth));
+            return rest;
+        }
         let value = (self.lookup)(name);
         let present = value.filter(|value| !colon || !value.is_empty());
         match operator {
@@ -139,9 +173,51 @@ impl Replacing<'_, '_> {
         rest
     }
 
+    /// Says of a variable that it stays one, where somebody has to know.
+    fn keep(&mut self, name: &str, later: Later, at: usize, length: usize) {
+        if later == Later::Secret {
+            self.fault(at, length, FaultKind::Kept { name: name.to_owned() });
+        }
+    }
+
+    /// The symbol for `${…}`, with as much as is known by now: the operator, its operand, and
+    /// where that begins.
+    fn kept(
+        &mut self,
+        name: &str,
+        later: Later,
+        colon: bool,
+        operation: Option<(char, &str, usize)>,
+        depth: usize,
+    ) -> String {
+        let Some((operator, operand, at)) = operation else { return symbol::variable(name) };
+        let is_present = match later {
+            Later::Filled => true,
+            Later::PerhapsEmpty => !colon,
+            Later::Secret => false,
+        };
+        if is_present && operator != '+' {
+            return symbol::variable(name);
+        }
+        let known = self.text(operand, at, depth + 1);
+        if is_present {
+            return known;
+        }
+        // A brace would end the expression, and there is no way to say that it does not.
+        let written = symbol::written(&known);
+        let operand = if closes_early(&written) { operand } else { &written };
+        let colon = if colon { ":" } else { "" };
+        symbol::symbol(&format!("${{{name}{colon}{operator}{operand}}}"))
+    }
+
     fn fault(&mut self, at: usize, length: usize, kind: FaultKind) {
         self.faults.push(Fault { start: at, end: at + length, kind });
     }
+}
+
+/// Whether the braces of an expression with this operand would close before its end.
+fn closes_early(operand: &str) -> bool {
+    closing_brace(&format!("{{{operand}}}")) != Some(operand.len() + 1)
 }
 
 /// How much of the beginning of `text` is the name of a variable.
@@ -333,7 +409,7 @@ mod tests {
 
         #[test]
         fn escaped_text_stays_what_it_is(text in "\\PC*") {
-            prop_assert_eq!(replace(&escape(&text), &lookup), (text, vec![]));
+            prop_assert_eq!(replace(&symbol::written(&text), &lookup), (text, vec![]));
         }
 
         #[test]

@@ -88,7 +88,7 @@ pub struct Base {
     pub platform: Option<String>,
 }
 
-/// Where a Dockerfile names an image.
+/// Where a Dockerfile names an image; or, of a stack's image, that the stack runs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BaseKind {
     /// `FROM`.
@@ -97,9 +97,35 @@ pub enum BaseKind {
     CopyFrom,
     /// `RUN --mount=from=`.
     MountFrom,
+    /// A service of a stack: the stack's image pins it.
+    Service,
 }
 
 impl BuildContext {
+    /// A context of nothing but `files` that are made: path, permission bits and content.
+    pub fn generated(dockerfile: Dockerfile, files: Vec<(String, u32, Arc<[u8]>)>) -> Self {
+        let mut context = Self { entries: Vec::new(), dockerfile, diagnostics: Vec::new() };
+        for (path, mode, bytes) in files {
+            let digest = Digest::of(&bytes);
+            context.add(&path, mode, Content::Generated { bytes, digest });
+        }
+        context
+    }
+
+    /// Adds an entry, and the directories that it is in.
+    pub fn add(&mut self, path: &str, mode: u32, content: Content) {
+        let directories = path.match_indices('/').map(|(end, _)| &path[..end]);
+        let directories = directories.map(|path| (path, 0o755, Content::Directory));
+        for (path, mode, content) in directories.chain([(path, mode, content)]) {
+            let entry = ContextEntry { path: path.into(), mode, content };
+            let parts = |path: &str| path.split('/').map(str::to_owned).collect::<Vec<_>>();
+            match self.entries.binary_search_by_key(&parts(path), |known| parts(&known.path)) {
+                Ok(at) => self.entries[at] = entry,
+                Err(at) => self.entries.insert(at, entry),
+            }
+        }
+    }
+
     /// Bytes of content of all its files.
     pub fn total_bytes(&self) -> u64 {
         self.entries.iter().map(ContextEntry::size).sum()

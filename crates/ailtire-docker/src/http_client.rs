@@ -7,11 +7,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bollard::BollardRequest;
+#[cfg(feature = "build")]
 use bytes::Bytes;
-use http::header::{CONNECTION, HOST, HeaderName, HeaderValue, UPGRADE};
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::header::HeaderValue;
+#[cfg(feature = "build")]
+use http::{
+    Method, StatusCode,
+    header::{CONNECTION, HOST, HeaderName, UPGRADE},
+};
+use http::{Request, Response, Uri};
+#[cfg(feature = "build")]
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+#[cfg(feature = "build")]
 use hyper::upgrade::Upgraded;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};

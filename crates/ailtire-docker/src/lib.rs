@@ -35,6 +35,7 @@ mod dockerfile_lines;
 mod endpoint;
 mod engine;
 mod error;
+mod exec;
 mod http_client;
 mod images;
 #[cfg(feature = "build")]
@@ -61,6 +62,7 @@ pub use credentials::Credentials;
 pub use endpoint::{BuilderKind, EndpointOptions};
 pub use engine::Engine;
 pub use error::EngineError;
+pub use exec::Executed;
 pub use images::ImageStore;
 pub use push::PushedImage;
 pub use registry_setup::RegistrySetup;

@@ -5,11 +5,31 @@
 //! just now. [`serve`] accepts connections (HTTP/1.1 and HTTP/2, with or without TLS) and gives
 //! each request to a handler, which is the gateway or something in front of it.
 
+mod answer;
+mod check;
+mod connection;
+mod exchange;
 mod gateway;
+mod headers;
+mod held;
+mod metrics;
+mod options;
+mod protocol;
+mod request_body;
+mod resolve;
+mod response_body;
+mod routes;
 mod server;
+mod socket;
+mod tasks;
+mod tls;
+mod tunnel;
 
-pub use gateway::{Gateway, GatewayOptions, Resolve, RouteReport};
+pub use gateway::{Gateway, RouteReport};
+pub use options::GatewayOptions;
+pub use resolve::{DnsResolver, Resolve};
 pub use server::{Handle, Limits, Peer, serve};
+pub use tls::{TlsError, tls_acceptor};
 
 use std::time::Duration;
 

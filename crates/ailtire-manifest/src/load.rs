@@ -12,7 +12,7 @@ use crate::deployment;
 use crate::discover::{Found, discover};
 use crate::fields::quoted_list;
 use crate::image::{Findings, Naming, Reader, report_duplicates};
-use crate::model::{Application, Package};
+use crate::model::{Application, ImageDefinition, Package};
 use crate::options::{DEFAULT_ENVIRONMENT, LoadOptions};
 use crate::packages::{describe, link};
 use crate::script::Evaluator;
@@ -55,7 +55,7 @@ pub fn load(tree: &Tree, options: &LoadOptions, cache: &EvaluationCache) -> Load
             reader.read(index, path, outcome, &mut findings);
         }
     }
-    let Findings { images, mut diagnostics, mut environments } = findings;
+    let Findings { mut images, mut diagnostics, mut environments } = findings;
     report_duplicates(&images, &mut diagnostics);
     let stacks = deployment::Reader { tree, options, evaluator: &evaluator, naming: &naming };
     for (package, read) in read_stacks(&stacks, &found, &packages) {
@@ -64,6 +64,9 @@ pub fn load(tree: &Tree, options: &LoadOptions, cache: &EvaluationCache) -> Load
         environments.extend(read.environments);
     }
     deployment::report_duplicates(&packages, &images, &mut diagnostics);
+    let stacks = packages.iter().enumerate();
+    images.extend(stacks.filter_map(|(index, package)| ImageDefinition::of_stack(index, package)));
+    diagnostics.extend(packages.iter().filter_map(deployment::without_image));
     diagnostics.extend(unknown_environment(options, &environments));
     fill_excerpts(tree, &mut diagnostics);
     let application = Application {

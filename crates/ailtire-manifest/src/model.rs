@@ -23,7 +23,8 @@ pub struct Application {
     pub environment: String,
     /// All packages, parents before children, siblings by directory.
     pub packages: Vec<Package>,
-    /// All images, by package and then in the order of `build.js`.
+    /// All images, by package and then in the order of `build.js`, and after them those of stacks,
+    /// by package.
     pub images: Vec<ImageDefinition>,
 }
 
@@ -91,7 +92,7 @@ pub struct ImageDefinition {
     pub references: Vec<String>,
     /// Directory whose content is the root of the build context, relative to the application root.
     pub directory: String,
-    /// The Dockerfile, relative to the application root.
+    /// The Dockerfile, relative to the application root; a stack's design.
     pub dockerfile: String,
     /// Default command, for a Dockerfile whose last stage sets none.
     pub command: Option<String>,
@@ -109,11 +110,42 @@ pub struct ImageDefinition {
     pub secrets: BTreeMap<String, SecretSource>,
     /// How permission bits reach the context.
     pub modes: Modes,
+    /// Whether it is the image of its package's stack, which no `build.js` defines: its context and
+    /// its Dockerfile are made of the stack's design.
+    pub is_stack: bool,
     /// Where the definition stands.
     pub location: Location,
 }
 
 impl ImageDefinition {
+    /// The image of the stack of the package at `index`; none where it has no stack, or one that
+    /// is not for Docker Swarm.
+    pub(crate) fn of_stack(index: usize, package: &Package) -> Option<Self> {
+        let deployment = package.deployment.as_ref()?;
+        if deployment.orchestrator != Orchestrator::Swarm {
+            return None;
+        }
+        let (DesignSource::Compose { path } | DesignSource::Services { path, .. }) =
+            &deployment.design;
+        Some(Self {
+            package: index,
+            name: deployment.name.clone(),
+            references: deployment.references.clone(),
+            directory: package.deploy_directory.clone().unwrap_or_default(),
+            dockerfile: path.clone(),
+            command: None,
+            build_arguments: BTreeMap::new(),
+            packages: Vec::new(),
+            target: None,
+            platforms: Vec::new(),
+            labels: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            modes: Modes::Canonical,
+            is_stack: true,
+            location: deployment.location.clone(),
+        })
+    }
+
     /// The reference that names the image in events and on the command line.
     pub fn reference(&self) -> &str {
         self.references.first().map_or(&self.name, String::as_str)

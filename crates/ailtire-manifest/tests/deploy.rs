@@ -5,7 +5,7 @@ mod common;
 
 use ailtire_manifest::{Deployment, EvaluationCache, LoadOptions, Loaded, Orchestrator};
 use ailtire_terms::DesignSource;
-use common::{App, assert_clean, lines};
+use common::{App, assert_clean, lines, only};
 
 const SERVICES: &str = "module.exports = { services: { web: { image: 'web' } } };";
 
@@ -62,8 +62,15 @@ fn every_field_is_read() {
     let variables: Vec<_> = dev.variables.iter().map(|(k, v)| format!("{k}={v}")).collect();
     assert_eq!(variables, ["A=a", "B=2", "C=true"]);
     assert_eq!(dev.location.to_string(), "deploy/deploy.js:5:5");
-    assert_eq!(stack_in(deploy, "kube").orchestrator, Orchestrator::K8s);
+    // Nothing but Swarm runs stack images.
+    let kube = load(&app(deploy), &options("kube"));
+    assert_eq!(only(&kube).code, "no-stack-image");
+    assert_eq!(kube.application.images.len(), 0);
+    let stack = kube.application.packages[0].deployment.as_ref().unwrap();
+    assert_eq!(stack.orchestrator, Orchestrator::K8s);
     let loaded = load(&app(deploy), &options("default"));
+    let [image] = &loaded.application.images[..] else { panic!("{:?}", loaded.application) };
+    assert_eq!((image.is_stack, image.reference()), (true, "team/shop:latest"));
     assert_eq!(loaded.environments.into_iter().collect::<Vec<_>>(), ["default", "dev", "kube"]);
 }
 

@@ -173,6 +173,11 @@ pub mod label {
     pub const DIGEST: &str = "org.ailtire.spec.digest";
     /// On the service of a manager: the instance of the stack that it manages.
     pub const MANAGER: &str = "org.ailtire.manager";
+    /// On a service that was scaled by hand: `<replicas>/<what the design said then>`.
+    pub const SCALE: &str = "org.ailtire.scale";
+    /// On a config that holds a changed design: digest of the stack image's content that it was
+    /// made over.
+    pub const UPDATE: &str = "org.ailtire.update";
     /// Fingerprint of a service's image when the service last changed.
     pub const FINGERPRINT: &str = "org.ailtire.image.fingerprint";
     /// Version of the application when the service last changed.

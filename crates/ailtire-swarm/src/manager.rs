@@ -31,6 +31,11 @@ const GRACE_PERIOD: i64 = 120_000_000_000;
 /// Nanoseconds before a manager that ended is started again.
 const RESTART_DELAY: i64 = 1_000_000_000;
 
+/// The instance of the stack that the service `service` of the stack `parent` runs.
+pub fn child_instance(parent: &str, service: &str) -> String {
+    format!("{parent}_{service}-1")
+}
+
 /// What a manager's service gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManagerSetup {
@@ -45,6 +50,11 @@ pub struct ManagerSetup {
 }
 
 impl ManagerSetup {
+    /// The name in the engine of a family network, which may be too long for one.
+    pub fn network_name(family_network: &str) -> String {
+        shorten(family_network, NETWORK_NAME_LIMIT)
+    }
+
     /// Adds to `spec` what a manager needs: the engine's socket, a place on managers of the swarm,
     /// the token, and the family network of its stack, where it is called [`MANAGER_ALIAS`].
     ///
@@ -62,7 +72,7 @@ impl ManagerSetup {
             delay: Some(RESTART_DELAY),
             ..RestartPolicy::default()
         });
-        let target = shorten(&self.family_network, NETWORK_NAME_LIMIT);
+        let target = Self::network_name(&self.family_network);
         if !task.networks.iter().any(|network| network.target == target) {
             let aliases = vec![MANAGER_ALIAS.to_owned()];
             task.networks.push(NetworkAttachment { target, aliases, ..Default::default() });

@@ -30,6 +30,8 @@ pub struct RemoveOptions {
     pub volumes: bool,
     /// How long it may take.
     pub timeout: Duration,
+    /// Names of networks that stay: who removes the others is on them.
+    pub keep: BTreeSet<String>,
 }
 
 /// What became of a removal.
@@ -70,8 +72,9 @@ struct Container {
     name: String,
 }
 
-/// Removes all that a deployment made: children before their parents, and what depends on a service
-/// before it. Each step ends when its tasks are gone, not when the engine has heard of it.
+/// Removes all that a deployment made: managers first, so that none brings back what is being
+/// removed; then children before their parents, and what depends on a service before it. Each step
+/// ends when its tasks are gone, not when the engine has heard of it.
 ///
 /// `design` tells what depends on what; without it only the tree of stacks does. Doing it again does
 /// the rest of what could not be done.
@@ -127,8 +130,9 @@ impl Removal<'_> {
         observed: &Observed,
         design: Option<&Desired>,
     ) -> Result<(), EngineError> {
-        let services: Vec<&ObservedService> =
-            observed.services.iter().filter(|service| self.is_ours(&service.spec.labels)).collect();
+        let again = self.managers(observed).await?;
+        let observed = again.as_ref().unwrap_or(observed);
+        let services: Vec<&ObservedService> = self.ours(observed).collect();
         let stacks: BTreeSet<_> = services.iter().filter_map(|it| it.namespace()).collect();
         self.removed.summary.stacks = stacks.len();
         self.stacks = stacks.iter().map(|&stack| stack.to_owned()).collect();
@@ -136,7 +140,10 @@ impl Removal<'_> {
             self.services(&rank).await?;
         }
         self.containers(&services).await?;
-        let networks = observed.networks.iter().filter(|it| self.is_ours(&it.labels));
+        let networks = observed
+            .networks
+            .iter()
+            .filter(|it| self.is_ours(&it.labels) && !self.options.keep.contains(&it.name));
         let files = |kind, files: &[crate::ObservedFile]| {
             let ours = files.iter().filter(|file| self.is_ours(&file.labels));
             ours.map(|file| (kind, file.id.clone(), file.name.clone(), stack_of(&file.labels)))
@@ -152,6 +159,58 @@ impl Removal<'_> {
         }
         if self.options.volumes {
             self.volumes(&stacks).await?;
+        }
+        if self.options.namespaces.is_empty() {
+            self.token().await?;
+        }
+        Ok(())
+    }
+
+    /// Removes managers, those of outer stacks first: as long as it runs, a manager brings back what
+    /// is taken away from its stack, and so the managers of the stacks inside. What is there when all
+    /// of them are gone, unless there were none.
+    async fn managers(&mut self, observed: &Observed) -> Result<Option<Observed>, EngineError> {
+        let mut again: Option<Observed> = None;
+        loop {
+            let observed = again.as_ref().unwrap_or(observed);
+            let managers: Vec<_> = self.ours(observed).filter(|it| is_manager(it)).collect();
+            let Some(outermost) = managers.iter().map(|it| depth(it)).min() else {
+                return Ok(again);
+            };
+            let rank: Vec<&ObservedService> =
+                managers.into_iter().filter(|it| depth(it) == outermost).collect();
+            let failures = self.removed.failures.len();
+            self.services(&rank).await?;
+            self.containers(&rank).await?;
+            again = Some(observe_all(self.engine).await?);
+            if self.removed.failures.len() > failures {
+                // It would be refused again.
+                return Ok(again);
+            }
+        }
+    }
+
+    /// The services that are to go.
+    fn ours<'observed>(
+        &self,
+        observed: &'observed Observed,
+    ) -> impl Iterator<Item = &'observed ObservedService> {
+        observed.services.iter().filter(|service| {
+            let labels = &service.spec.labels;
+            self.is_ours(labels) || (self.options.namespaces.is_empty() && self.is_root(labels))
+        })
+    }
+
+    /// Whether these are the labels of the manager of a stack that lies in no other one.
+    fn is_root(&self, labels: &BTreeMap<String, String>) -> bool {
+        let is_in_no_stack = !labels.contains_key(label::NAMESPACE);
+        is_in_no_stack && labels.contains_key(label::MANAGER) && self.identity.owns(labels)
+    }
+
+    /// The application's token: nobody asks for it any more.
+    async fn token(&mut self) -> Result<(), EngineError> {
+        for secret in crate::token::all(self.engine, self.identity).await? {
+            self.object(ObjectKind::Secret, &secret.id, &secret.name, "").await?;
         }
         Ok(())
     }
@@ -287,6 +346,17 @@ impl Removal<'_> {
     }
 }
 
+/// How many stacks a manager's service lies in.
+fn depth(service: &ObservedService) -> usize {
+    let labels = &service.spec.labels;
+    let path = labels.get(label::STACK_PATH).filter(|_| labels.contains_key(label::NAMESPACE));
+    path.map_or(0, |path| path.split('/').count())
+}
+
+fn is_manager(service: &ObservedService) -> bool {
+    service.spec.labels.contains_key(label::MANAGER)
+}
+
 fn stack_of(labels: &BTreeMap<String, String>) -> String {
     labels.get(label::NAMESPACE).cloned().unwrap_or_default()
 }
@@ -343,6 +413,16 @@ mod tests {
     fn service(name: &str, path: &str) -> ObservedService {
         let spec = serde_json::json!({"Name": name, "Labels": {label::STACK_PATH: path}});
         serde_json::from_value(serde_json::json!({"ID": name, "Spec": spec})).unwrap()
+    }
+
+    #[test]
+    fn the_manager_of_the_root_lies_in_no_stack() {
+        let mut root = service("root", "root");
+        let mut inner = service("root_child", "root");
+        inner.spec.labels.insert(label::NAMESPACE.to_owned(), "root".to_owned());
+        assert_eq!((depth(&root), depth(&inner)), (0, 1));
+        root.spec.labels.clear();
+        assert_eq!(depth(&root), 0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ailtire_docker::{Engine, EngineError};
+use ailtire_docker::{ApiRequest, Engine, EngineError};
 use serde::{Deserialize, Serialize};
 
 use crate::converge::{Slot, Task};
@@ -76,6 +76,9 @@ pub struct ServiceStatus {
     pub fingerprint: Option<String>,
     /// Whether its containers have a terminal.
     pub tty: bool,
+    /// Instance of the stack that it manages, where it is a manager.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub manages: Option<String>,
     /// When it was last changed, as the swarm writes times (RFC 3339).
     pub updated_at: String,
     /// The newest error of its tasks, unless all is well.
@@ -117,8 +120,30 @@ pub struct TaskStatus {
 ///
 /// [`EngineError`] where the engine refuses, is no manager, or breaks off.
 pub async fn status(engine: &Engine, identity: &Identity) -> Result<Status, EngineError> {
-    let services: Vec<ObservedService> =
-        calls::owned_by(identity, services_request(engine)).json().await?;
+    read(engine, identity, calls::owned_by(identity, services_request(engine))).await
+}
+
+/// Reads what runs of one stack of a deployment, by its instance.
+///
+/// # Errors
+///
+/// [`EngineError`] where the engine refuses, is no manager, or breaks off.
+pub async fn stack_status(
+    engine: &Engine,
+    identity: &Identity,
+    instance: &str,
+) -> Result<Status, EngineError> {
+    let request = calls::owned_by(identity, services_request(engine));
+    let of_stack = request.filter("label", format!("{}={instance}", label::NAMESPACE));
+    read(engine, identity, of_stack).await
+}
+
+async fn read(
+    engine: &Engine,
+    identity: &Identity,
+    services: ApiRequest<'_>,
+) -> Result<Status, EngineError> {
+    let services: Vec<ObservedService> = services.json().await?;
     let mut tasks = engine.get("/tasks");
     for service in &services {
         tasks = tasks.filter("service", service.id.clone());
@@ -137,7 +162,9 @@ pub async fn status(engine: &Engine, identity: &Identity) -> Result<Status, Engi
     let mut stacks: BTreeMap<Vec<String>, StackStatus> = BTreeMap::new();
     for service in services {
         let path = service.stack_path().to_owned();
-        let instance = service.namespace().unwrap_or_default().to_owned();
+        // A root's manager is in no stack, and shown with the one that it manages.
+        let manages = service.spec.labels.get(label::MANAGER).map(String::as_str);
+        let instance = service.namespace().or(manages).unwrap_or_default().to_owned();
         let tasks = by_service.remove(&service.id).unwrap_or_default();
         let parts = path.split('/').map(str::to_owned).collect();
         let stack = stacks.entry(parts).or_insert(StackStatus { path, instance, services: vec![] });
@@ -145,9 +172,20 @@ pub async fn status(engine: &Engine, identity: &Identity) -> Result<Status, Engi
     }
     let mut stacks: Vec<_> = stacks.into_values().collect();
     for stack in &mut stacks {
-        stack.services.sort_by(|one, other| one.name.cmp(&other.name));
+        stack.sort();
     }
     Ok(Status { identity: identity.clone(), stacks })
+}
+
+impl StackStatus {
+    /// Services by name, after the stack's own manager.
+    fn sort(&mut self) {
+        let instance = &self.instance;
+        let key = |service: &ServiceStatus| {
+            (service.manages.as_ref() != Some(instance), service.name.clone())
+        };
+        self.services.sort_by_cached_key(key);
+    }
 }
 
 impl Status {
@@ -160,7 +198,7 @@ impl Status {
                     stack.services.push(missing(service));
                 }
             }
-            stack.services.sort_by(|one, other| one.name.cmp(&other.name));
+            stack.sort();
         }
     }
 }
@@ -182,6 +220,7 @@ fn missing(service: &DesiredService) -> ServiceStatus {
         runs: service.spec.task_template.container_spec.image.clone(),
         fingerprint: service.fingerprint.clone(),
         tty: false,
+        manages: service.spec.labels.get(label::MANAGER).cloned(),
         updated_at: String::new(),
         last_error: None,
         tasks: Vec::new(),
@@ -202,6 +241,10 @@ fn describe(
         task.status.state == "running" && is_wanted && !is_down
     };
     let running = tasks.iter().filter(runs).count() as u64;
+    // The swarm replaces a task that failed at once, and the new one knows nothing of it.
+    let failed = tasks.iter().filter(|task| !task.status.err.is_empty());
+    let failed = failed.max_by(|one, other| one.age_key().cmp(&other.age_key()));
+    let failure = failed.map(|task| task.status.err.clone());
     let tasks: Vec<TaskStatus> =
         newest(tasks).into_iter().map(|task| describe_task(task, &full_name, nodes)).collect();
     let counts = service.status.unwrap_or_default();
@@ -211,9 +254,8 @@ fn describe(
     let condition = condition((counts.desired_tasks, running), completed, &update.state);
     let last_error = match condition {
         ServiceCondition::Paused => Some(update.message),
-        ServiceCondition::Degraded | ServiceCondition::Updating => {
-            tasks.iter().rev().find_map(|task| task.error.clone())
-        }
+        ServiceCondition::Degraded => failure,
+        ServiceCondition::Updating => tasks.iter().rev().find_map(|task| task.error.clone()),
         _ => None,
     };
     let container = service.spec.task_template.container_spec;
@@ -230,6 +272,7 @@ fn describe(
         fingerprint: labels.get(label::FINGERPRINT).cloned(),
         runs: container.image,
         tty: container.tty,
+        manages: labels.get(label::MANAGER).cloned(),
         updated_at: service.updated_at,
         last_error,
         tasks,

@@ -240,7 +240,7 @@ impl Undoing<'_> {
             while let Some((name, waited)) = waits.next().await {
                 match waited {
                     Ok(_) => {}
-                    Err(WaitError::Failed(failure)) => {
+                    Err(WaitError::Failed(failure) | WaitError::TimedOut(failure)) => {
                         failures.push(format!("{name}: {}", failure.message));
                     }
                     Err(WaitError::Engine(error)) => failures.push(format!("{name}: {error}")),

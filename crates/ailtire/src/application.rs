@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ailtire_events::{Diagnostic, EventKind, EventSink};
 use ailtire_fingerprint::{Lock, StateDirectory, StateError};
@@ -12,6 +12,7 @@ use ailtire_manifest::{
 use ailtire_tree::{StatIndex, Tree, Work};
 
 use crate::Error;
+use crate::stack_images::{ManagerProgram, StackImages};
 
 /// What a run wants to do with an application's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,6 +49,8 @@ pub struct OpenOptions {
     pub process_environment: BTreeMap<String, String>,
     /// Whether stacks are read too.
     pub deployments: bool,
+    /// The program in stack images; without it none can be built.
+    pub manager: Option<ManagerProgram>,
     /// What the run wants to do.
     pub access: Access,
 }
@@ -62,6 +65,10 @@ pub struct Application {
     pub(crate) load_options: LoadOptions,
     /// Whether the environment was chosen, or is the one that is taken where none is.
     pub(crate) environment_is_chosen: bool,
+    /// The program in stack images.
+    pub(crate) manager: Option<ManagerProgram>,
+    /// What stack images are made of, once somebody asked.
+    pub(crate) stack_images: Arc<OnceLock<StackImages>>,
     access: Access,
     cache: Arc<EvaluationCache>,
     environments: BTreeSet<String>,
@@ -115,6 +122,8 @@ impl Application {
             lock: lock.map(Arc::new),
             load_options,
             environment_is_chosen: options.environment.is_some(),
+            manager: options.manager.clone(),
+            stack_images: Arc::default(),
             access: options.access,
             cache: Arc::new(cache),
             environments: loaded.environments,
@@ -134,6 +143,7 @@ impl Application {
             environment_is_chosen: false,
             environments: loaded.environments,
             diagnostics: loaded.diagnostics,
+            stack_images: Arc::default(),
             ..self.clone()
         }
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use ailtire_compose::{BundledImage, BundledImages};
 use ailtire_context::BuildContext;
 use ailtire_docker::{BuildError, BuildRequest, Engine, EngineError, SecretValueSource};
 use ailtire_events::{BuildFailure, DirtyReason, EventKind, EventSink, Summary};
@@ -19,6 +20,7 @@ use crate::cache::{Cache, CacheOptions};
 use crate::plan::{Action, Plan, PlanOptions, PlannedBase, PlannedImage, recorded_id};
 use crate::prepare::Prepared;
 use crate::schedule::{JobResult, Limits, schedule};
+use crate::stack_images::with_images;
 use crate::{Application, Error};
 
 /// How to build.
@@ -289,6 +291,7 @@ impl Run<'_> {
         context: &Arc<BuildContext>,
     ) -> Result<Ready, BuildError> {
         let begin = Instant::now();
+        let context = &self.final_context(image, context)?;
         self.sink.emit(EventKind::BuildStarted { image: image.reference.clone() });
         let log = LogKeeper { sink: self.sink, log: Mutex::default() };
         let built = self.engine.build(&self.request(image, context), &log).await?;
@@ -303,6 +306,7 @@ impl Run<'_> {
             image_id: built.image_id.clone(),
             built_at: milliseconds_since_epoch(),
         };
+        let context = image.context.as_ref().unwrap_or(context);
         let inputs = ImageInputs { context, settings: &image.settings }.record();
         let reasons = self.final_reasons(image);
         self.records.put(record, inputs, reasons).map_err(|error| unrecorded(image, &error))?;
@@ -318,6 +322,27 @@ impl Run<'_> {
         });
         let how = How::Built { bytes_sent: built.bytes_sent };
         Ok(Ready { image_id: built.image_id, fingerprint, how })
+    }
+
+    /// What is sent: a stack image also says what the images are that it pins.
+    fn final_context(
+        &self,
+        image: &PlannedImage,
+        context: &Arc<BuildContext>,
+    ) -> Result<Arc<BuildContext>, BuildError> {
+        if !self.application.definitions.images[image.definition].is_stack {
+            return Ok(Arc::clone(context));
+        }
+        if self.application.manager.is_none() {
+            return Err(BuildError::Failed(Box::new(without_manager(image))));
+        }
+        let ready = |base: &PlannedBase| {
+            let ready = self.ready[base.image?].get()?;
+            let (id, fingerprint) = (ready.image_id.clone(), ready.fingerprint.to_string());
+            Some((base.reference.clone(), BundledImage { id, fingerprint }))
+        };
+        let images: BundledImages = image.bases.iter().filter_map(ready).collect();
+        Ok(Arc::new(with_images(context, &images)))
     }
 
     /// The reasons of the plan, with what is known now of bases that were built meanwhile.
@@ -524,6 +549,20 @@ impl EventSink for LogKeeper<'_> {
             log.extend(["--- ", step, " (", &state, ")\n"]);
         }
         self.sink.emit(kind);
+    }
+}
+
+fn without_manager(image: &PlannedImage) -> BuildFailure {
+    let help = "build `ailtire-build` after `cargo xtask manager`, which puts the program into it, or \
+                name it with `--manager FILE`";
+    BuildFailure {
+        message: format!(
+            "the stack image `{}` needs the program that runs its stack, and `ailtire-build` was \
+             built without it",
+            image.reference
+        ),
+        help: Some(help.to_owned()),
+        ..BuildFailure::default()
     }
 }
 

@@ -49,6 +49,9 @@ fn look_at(application: &Application) -> Vec<Diagnostic> {
                 Err(diagnostics) => return diagnostics.clone(),
             };
             let definition = &definitions.images[image];
+            if definition.is_stack {
+                return application.stack_context(image).map_or_else(|it| it, |it| it.diagnostics);
+            }
             let tree = &application.tree;
             match ailtire_context::assemble_with(tree, definitions, definition, dockerfile) {
                 Ok(context) => context.diagnostics,

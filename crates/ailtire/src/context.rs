@@ -54,10 +54,16 @@ impl Application {
     /// [`Error::Definitions`] with everything that is wrong with it.
     pub fn context(&self, image: usize) -> Result<ContextReport, Error> {
         let definition = &self.definitions.images[image];
-        let context = ailtire_context::assemble(&self.tree, &self.definitions, definition)
-            .map_err(Error::Definitions)?;
-        let left_out = ailtire_context::left_out(&self.tree, &self.definitions, definition)
-            .map_err(Error::Definitions)?;
+        let (context, left_out) = if definition.is_stack {
+            (self.stack_context(image).map_err(Error::Definitions)?, Vec::new())
+        } else {
+            let (tree, definitions) = (&self.tree, &self.definitions);
+            let context = ailtire_context::assemble(tree, definitions, definition)
+                .map_err(Error::Definitions)?;
+            let left_out = ailtire_context::left_out(tree, definitions, definition)
+                .map_err(Error::Definitions)?;
+            (context, left_out)
+        };
         Ok(ContextReport {
             reference: definition.reference().to_owned(),
             entries: context.entries.iter().map(listed).collect(),

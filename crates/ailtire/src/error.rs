@@ -6,8 +6,10 @@ use ailtire_docker::EngineError;
 use ailtire_events::Diagnostic;
 use ailtire_fingerprint::StateError;
 use ailtire_swarm::HistoryError;
+use ailtire_swarm::token::TokenError;
 
 use crate::deploy::SwarmProblem;
+use crate::up::NoToken;
 
 /// Why a run could not do its work. A failed build is no such error: it is in the outcome.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +51,20 @@ pub enum Error {
     /// The engine can be used, but not to deploy stacks.
     #[error(transparent)]
     Swarm(#[from] SwarmProblem),
+    /// Managers run the application, and would undo what was asked for.
+    #[error("managers run {root}{}", if *whole { "" } else { ", and would bring a part of it back" })]
+    Managed {
+        /// Instance of the root stack.
+        root: String,
+        /// Whether all of the application was meant.
+        whole: bool,
+    },
+    /// The token of the managers can't be read.
+    #[error(transparent)]
+    NoToken(#[from] NoToken),
+    /// There can be no such token.
+    #[error(transparent)]
+    Token(TokenError),
     /// The deployment's lock is gone: another run took it over, because this one could not reach the
     /// engine for long, or somebody removed it.
     #[error(

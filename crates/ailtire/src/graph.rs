@@ -38,8 +38,13 @@ impl ImageGraph {
     pub(crate) fn of(application: &Application) -> Self {
         let images = &application.definitions.images;
         let tree = &application.tree;
-        let dockerfiles: Vec<_> =
-            images.par_iter().map(|image| ailtire_context::dockerfile(tree, image)).collect();
+        let stacks = application.stack_images();
+        let dockerfile = |(index, image)| match stacks.get(&index) {
+            None => ailtire_context::dockerfile(tree, image),
+            Some(Ok(stack)) => Ok(stack.dockerfile.clone()),
+            Some(Err(diagnostics)) => Err(diagnostics.clone()),
+        };
+        let dockerfiles: Vec<_> = images.par_iter().enumerate().map(dockerfile).collect();
         let builders = builders(&application.definitions);
         let mut edges = Vec::new();
         for (from, dockerfile) in dockerfiles.iter().enumerate() {
@@ -95,13 +100,16 @@ impl ImageGraph {
         names.push(name(cycle[0]));
         let message = format!("images need one another in a circle: {}", names.join(" → "));
         let mut diagnostic = Diagnostic::error("image-cycle", message)
-            .help("take one of these references out of its Dockerfile");
+            .help("take one of these references out of its Dockerfile, or out of its stack");
         for (position, &from) in cycle.iter().enumerate() {
             let to = cycle[(position + 1) % cycle.len()];
             let edge = self.edges.iter().find(|edge| edge.from == from && edge.to == to);
             let (Some(edge), Ok(dockerfile)) = (edge, &self.dockerfiles[from]) else { continue };
-            let location =
-                Location::in_text(&*dockerfile.source, &dockerfile.text, edge.line, None);
+            let location = if edge.kind == BaseKind::Service {
+                Location { line: Some(edge.line), ..Location::file(&*dockerfile.source) }
+            } else {
+                Location::in_text(&*dockerfile.source, &dockerfile.text, edge.line, None)
+            };
             let words = format!("`{}` needs `{}` here", name(from), name(to));
             diagnostic = if position == 0 {
                 diagnostic.at(location)

@@ -27,7 +27,9 @@ mod revision;
 mod schedule;
 mod selection;
 mod settings;
+mod stack_images;
 mod stacks;
+mod up;
 
 pub use affected::Affected;
 pub use ailtire_attest::{KeyError, PublicKey, SigningKey};
@@ -55,5 +57,7 @@ pub use graph::{Edge, ImageGraph};
 pub use plan::{Action, Plan, PlanOptions, PlannedBase, PlannedImage};
 pub use release::{Bump, ReleaseOptions, ReleasePlan, ReleaseRun, Released, release};
 pub use selection::Selection;
+pub use stack_images::ManagerProgram;
 pub use stacks::{StackInstance, StackTree};
 pub use tokio_util::sync::CancellationToken;
+pub use up::{NoToken, UpOptions, UpOutcome, read_token, require_no_managers, rotate_token};

@@ -182,13 +182,20 @@ impl Application {
         Ok(Draft { index, key, record, settings, reasons, diagnostics, size, context })
     }
 
-    /// The context of the image with this index in the definitions, as it is built.
-    pub(crate) fn context_of(&self, index: usize) -> Result<BuildContext, Vec<Diagnostic>> {
-        self.assemble(index, &self.graph())
-    }
-
-    fn assemble(&self, index: usize, graph: &ImageGraph) -> Result<BuildContext, Vec<Diagnostic>> {
+    /// The build context of an image.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, or with its Dockerfile.
+    pub(crate) fn assemble(
+        &self,
+        index: usize,
+        graph: &ImageGraph,
+    ) -> Result<BuildContext, Vec<Diagnostic>> {
         let definition = &self.definitions.images[index];
+        if definition.is_stack {
+            return self.stack_context(index);
+        }
         let mut dockerfile = graph.dockerfiles[index].clone()?;
         // `ONBUILD ARG` of a base declares arguments in what is built on it.
         for base in graph.needed_by(index) {

@@ -58,7 +58,7 @@ impl TestApplication {
     }
 
     /// Runs the command, and expects that it goes well.
-    fn done(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn done(&self, arguments: &[&str]) -> Run {
         let run = self.run(arguments);
         assert_eq!(run.code, Some(0), "{arguments:?}: {}", self.shown(&run));
         run
@@ -71,7 +71,7 @@ impl TestApplication {
     }
 
     /// Ids of the tasks of a service that run.
-    fn tasks(&self, path: &str) -> BTreeSet<String> {
+    pub(crate) fn tasks(&self, path: &str) -> BTreeSet<String> {
         let tasks = client().running_tasks(&self.service(path)).unwrap();
         tasks.iter().map(|task| task["ID"].as_str().unwrap().to_owned()).collect()
     }
@@ -84,7 +84,7 @@ impl TestApplication {
     /// Everything of the application that the engine has, by kind and name: specs, and for networks
     /// what they are made from. Networks are called by their names, since one that is made again has
     /// another id.
-    fn objects(&self) -> BTreeMap<String, Value> {
+    pub(crate) fn objects(&self) -> BTreeMap<String, Value> {
         let mut objects = BTreeMap::new();
         let networks = client().get_json("/networks").unwrap();
         let networks = networks.as_array().unwrap();

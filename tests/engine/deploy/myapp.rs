@@ -1,52 +1,18 @@
 //! The format's own example, whole: three stacks that talk to each other.
 
-use std::fs;
-use std::path::Path;
-
-use private_engine::{BaseImage, base_image};
+use private_engine::BaseImage;
 use serde_json::Value;
 
-use crate::support::{TestApplication, client, unique_name};
-
-/// Where `cargo xtask` keeps base images.
-const BASE_IMAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/base-images");
-
-/// A copy of the example with another name in all its files, so that nothing of it is shared with
-/// another copy.
-fn myapp() -> TestApplication {
-    let application = TestApplication::of_fixture("myapp", &unique_name());
-    rename(application.root(), &application.name);
-    // Two copies could not have the port at once.
-    let design = application.path("deploy/services.js");
-    let text = fs::read_to_string(&design).unwrap();
-    let port = "  interface: { ports: { 80: 3000 } },\n";
-    assert!(text.contains(port));
-    fs::write(&design, text.replace(port, "")).unwrap();
-    application
-}
-
-fn rename(folder: &Path, name: &str) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            rename(&path, name);
-        } else {
-            let text = fs::read_to_string(&path).unwrap();
-            fs::write(&path, text.replace("myapp", name)).unwrap();
-        }
-    }
-}
+use crate::example::{bases, myapp};
+use crate::support::client;
 
 #[test]
 fn the_example_takes_orders() {
-    let runtime = base_image(&client(), BaseImage::Runtime, Path::new(BASE_IMAGES)).unwrap();
-    let application = myapp();
-    let bases =
-        ["NODE_IMAGE", "REDIS_IMAGE", "JEKYLL_IMAGE"].map(|name| format!("{name}={runtime}"));
-    let deploy = bases.iter().fold(vec!["deploy"], |mut arguments, base| {
-        arguments.extend(["--env", base]);
-        arguments
-    });
+    // Two copies could not have the port at once.
+    let application = myapp("{}");
+    let bases = bases();
+    let deploy: Vec<&str> =
+        ["deploy"].into_iter().chain(bases.iter().map(String::as_str)).collect();
     application.done(&deploy);
     let network = format!("{}-default-bus", application.name);
     let post = "wget -qO- --header 'Content-Type: application/json' \

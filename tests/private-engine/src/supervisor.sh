@@ -12,7 +12,8 @@ shift 4
 exec 4<"$outside"
 
 # First process of the namespace: when it ends, the kernel ends all others, their mounts and their
-# network. The machine's own files in /etc and /run are hidden by empty ones.
+# network. The machine's own files in /etc/docker and /run are hidden, but for what names are looked
+# up with. The engine's socket is where containers that manage stacks expect it.
 inside='
 device=$1 run=$2 plug=$3 address=$4 host_name=$5 signal=$6
 shift 6
@@ -24,9 +25,13 @@ nsenter --net=/proc/self/fd/4 sh -c "
 " plug "$device" || exit 1
 exec 4<&-
 ip addr add "$address" dev eth0 && ip link set eth0 up && ip link set lo up || exit 1
-for hidden in /etc/docker /run/containerd /run/docker "$run/exec"; do
+resolver=$(readlink -f /etc/resolv.conf)
+names=$(cat "$resolver" 2>/dev/null)
+for hidden in /etc/docker /run "$run/exec"; do
   mkdir -p "$hidden" && mount -t tmpfs tmpfs "$hidden" || exit 1
 done
+[ -e "$resolver" ] || { mkdir -p "${resolver%/*}" && echo "$names" >"$resolver"; }
+ln -s "$run/docker.sock" /run/docker.sock || exit 1
 "$@" 3<&- &
 engine=$!
 ( read -r _ <&3; kill "-$signal" "$engine" ) &

@@ -1,9 +1,11 @@
-//! `cargo xtask bench`: what a synthetic application takes, against the bare minimum.
+//! `cargo xtask bench`: what a synthetic application takes, against the bare minimum;
+//! and its gateway, against nginx.
 //!
 //! All numbers of one report come from one run on one machine, each the median of several. Only
 //! ratios are worth comparing between machines.
 
 mod docker_client;
+mod gateway;
 mod generate;
 mod large;
 mod many;
@@ -27,6 +29,8 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
+    /// Only measure the gateway of stack images, against nginx.
+    Gateway,
     /// Only write a synthetic application of many packages, each with one image.
     Generate {
         #[command(flatten)]
@@ -65,6 +69,12 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
             report_written(generate::large(*seed, folder)?, folder);
             Ok(())
         }
+        Some(Action::Gateway) => {
+            let folder = files::target().join("bench");
+            let rows = gateway::measure(&folder.join("gateway"))?;
+            show(rows);
+            Ok(files::remove_folder(&folder)?)
+        }
         None => measure_all(&arguments.size),
     }
 }
@@ -84,11 +94,18 @@ fn measure_all(size: &generate::Size) -> Outcome {
     let large_folder = folder.join("large");
     report_written(generate::large(size.seed, &large_folder)?, &large_folder);
     rows.extend(large::measure(&program, &large_folder, &folder.join("engines"))?);
+    rows.extend(gateway::measure(&folder.join("gateway"))?);
 
     terminal::line(&format!(
         "{} packages with {} files each, {} files in all, seed {}\n",
         size.packages, size.files, written.files, size.seed
     ));
+    show(rows);
+    files::remove_folder(&folder)?;
+    Ok(())
+}
+
+fn show(rows: Vec<Row>) {
     let heads = ["measured", "ailtire-build", "against", "", "ratio", "aim"];
     let cells = rows.into_iter().map(|row| {
         vec![row.what, row.ours, row.against, row.theirs, row.ratio, row.aim.to_owned()]
@@ -96,8 +113,6 @@ fn measure_all(size: &generate::Size) -> Outcome {
     for line in table::markdown(&heads, &cells.collect::<Vec<_>>()) {
         terminal::line(&line);
     }
-    files::remove_folder(&folder)?;
-    Ok(())
 }
 
 fn report_written(written: generate::Written, folder: &Path) {

@@ -75,6 +75,7 @@ struct Package {
     manifest_path: PathBuf,
     dependencies: Vec<Dependency>,
     features: BTreeMap<String, Vec<String>>,
+    publish: Option<Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -96,6 +97,13 @@ impl Workspace {
     pub(crate) fn with_feature(&self, feature: &str) -> impl Iterator<Item = &str> {
         let packages = self.packages.iter();
         packages.filter(move |it| it.features.contains_key(feature)).map(|it| it.name.as_str())
+    }
+
+    /// The names of the crates that are published.
+    pub(crate) fn publishable(&self) -> impl Iterator<Item = &str> {
+        // `publish = false` is an empty list of registries there.
+        let packages = self.packages.iter().filter(|it| it.publish.is_none());
+        packages.map(|it| it.name.as_str())
     }
 
     /// What is not as agreed about the crates.
@@ -149,6 +157,7 @@ mod tests {
             description: Some("Does it".into()),
             manifest_path: Path::new("/root/crates").join(folder).join("Cargo.toml"),
             dependencies: dependencies.iter().map(dependency).collect(),
+            publish: None,
             features: BTreeMap::new(),
         }
     }

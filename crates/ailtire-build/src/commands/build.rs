@@ -205,7 +205,7 @@ async fn build(
     let endpoint = global.endpoint();
     let engine = tokio::spawn(async move { Engine::connect(&endpoint).await });
     let application =
-        opening::to_write(global, &arguments.release, false, Arc::clone(reporter), &interrupt)
+        opening::to_write(global, &arguments.release, true, Arc::clone(reporter), &interrupt)
             .await?;
     reporter.set_root(application.root().to_owned());
     opening::tell(&application, &**reporter);

@@ -60,7 +60,7 @@ pub(crate) fn run(
         return Err(Failure::usage("a tar archive is nothing for a terminal")
             .hint("name a file (`--tar context.tar`), or pipe it (`--tar - | tar tv`)"));
     }
-    let application = opening::open(global, &arguments.release, printer)?;
+    let application = opening::with_stacks(global, &arguments.release, printer)?;
     let image = opening::select_one(&application, &arguments.image)?;
     let report = application.context(image)?;
     printer.diagnostics(&report.diagnostics);

@@ -220,8 +220,12 @@ async fn deploy(
     let engine = interrupt.or_cancelled(engine).await?.map_err(Failure::gave_up)??;
     let swarm = ailtire::require_swarm(&engine, arguments.init_swarm);
     interrupt.or_cancelled(swarm).await??;
+    // Before anything is built for nothing.
+    ailtire::require_no_managers(&engine, &application.identity()).await?;
+    let forbidden = arguments.no_build || arguments.plan.is_some();
+    let building = Building { forbidden, jobs: arguments.jobs };
     let built =
-        bring_up_to_date(arguments, &application, &deployment, &engine, reporter, &interrupt)
+        bring_up_to_date(building, &application, &deployment, &engine, reporter, &interrupt)
             .await?;
     // Whoever builds now must not wait until everything runs.
     let application = application.unlocked();
@@ -240,9 +244,22 @@ async fn deploy(
     conclude(outcome, &interrupt, reporter)
 }
 
+/// Whether and how images are built before they run.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Building {
+    /// Whether those that are not fresh are refused.
+    pub(crate) forbidden: bool,
+    /// How many may be built at once; 0: as many as there are processors.
+    pub(crate) jobs: usize,
+}
+
 /// The images of the deployment as they are when everything that can be built is.
-async fn bring_up_to_date(
-    arguments: &DeployArguments,
+///
+/// # Errors
+///
+/// A [`Failure`] where one can't be built, or the run was cancelled.
+pub(crate) async fn bring_up_to_date(
+    building: Building,
     application: &Application,
     deployment: &Deployment,
     engine: &Engine,
@@ -255,11 +272,11 @@ async fn bring_up_to_date(
     }
     let options = BuildOptions {
         plan: PlanOptions { images, ..PlanOptions::default() },
-        jobs: arguments.jobs,
+        jobs: building.jobs,
         ..BuildOptions::default()
     };
     let sink: &dyn EventSink = &**reporter;
-    if arguments.no_build || arguments.plan.is_some() {
+    if building.forbidden {
         let fresh = application.require_fresh(&options.plan, engine, sink);
         return Ok(interrupt.or_cancelled(fresh).await??);
     }

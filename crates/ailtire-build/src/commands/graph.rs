@@ -100,7 +100,7 @@ pub(crate) fn run(
     arguments: &GraphArguments,
     printer: &Printer,
 ) -> Result<u8, Failure> {
-    let application = opening::open(global, &arguments.release, printer)?;
+    let application = opening::with_stacks(global, &arguments.release, printer)?;
     let graph = application.graph();
     let unreadable: Vec<_> =
         graph.dockerfiles.iter().filter_map(|dockerfile| dockerfile.as_ref().err()).collect();
@@ -143,6 +143,7 @@ fn drawn(definitions: &ailtire::Definitions, graph: &ailtire::ImageGraph) -> Gra
             BaseKind::From => "from",
             BaseKind::CopyFrom => "copy-from",
             BaseKind::MountFrom => "mount-from",
+            BaseKind::Service => "service",
         },
         line: edge.line,
     });

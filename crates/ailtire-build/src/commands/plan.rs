@@ -108,7 +108,7 @@ pub(crate) async fn run(
         };
         return plan_deploy::run(global, release, stacks, deploy, *format, printer).await;
     }
-    let application = opening::open(global, release, printer)?;
+    let application = opening::with_stacks(global, release, printer)?;
     let options = selection.options(&application)?;
     let endpoint = global.endpoint().describe()?;
     let (plan, _) = opening::plan(&application, &options, &endpoint, None, printer)?;

@@ -64,7 +64,8 @@ async fn push(
     let interrupt = Interrupt::listen(reporter)?;
     let endpoint = global.endpoint();
     let engine = tokio::spawn(async move { Engine::connect(&endpoint).await });
-    let options = global.open_options(&arguments.release, Access::Read)?;
+    let mut options = global.open_options(&arguments.release, Access::Read)?;
+    options.deployments = true;
     let sink = Arc::clone(reporter);
     let opened = tokio::task::spawn_blocking(move || Application::open(&options, &*sink));
     let application = interrupt.or_cancelled(opened).await?.map_err(Failure::gave_up)??;

@@ -166,6 +166,9 @@ fn service_text(service: &ServiceStatus, indent: &str, now: u64, verbose: bool) 
     if let Some(age) = age {
         let _ = write!(line, "  {FAINT}{age}{FAINT:#}");
     }
+    if let Some(instance) = &service.manages {
+        let _ = write!(line, "  {FAINT}manages{FAINT:#} {}", words::printable(instance));
+    }
     line.push('\n');
     if let Some(error) = &service.last_error {
         let _ = writeln!(line, "{indent}      {BAD}{}{BAD:#}", words::printable(error));

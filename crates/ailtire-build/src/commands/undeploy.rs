@@ -31,6 +31,13 @@ pub(crate) struct UndeployArguments {
     #[command(flatten)]
     stacks: StackArguments,
 
+    #[command(flatten)]
+    removal: RemovalArguments,
+}
+
+/// How to remove.
+#[derive(Debug, Args)]
+pub(crate) struct RemovalArguments {
     /// Remove named volumes too, and what they hold
     #[arg(long)]
     volumes: bool,
@@ -53,25 +60,40 @@ pub(crate) async fn run(
     arguments: UndeployArguments,
     printer: &Arc<Printer>,
 ) -> Result<u8, Failure> {
-    let reporter = arguments.events.reporter(printer);
-    let result = undeploy(global, &arguments, printer, &reporter).await;
-    reported(&arguments.events, &reporter, result)
+    remove(global, &arguments.stacks, &arguments.removal, printer).await
+}
+
+/// Removes the stacks, or the whole application where none is named.
+///
+/// # Errors
+///
+/// A [`Failure`] where the engine can't be used, or something could not be removed.
+pub(crate) async fn remove(
+    global: &GlobalArguments,
+    stacks: &StackArguments,
+    removal: &RemovalArguments,
+    printer: &Arc<Printer>,
+) -> Result<u8, Failure> {
+    let reporter = removal.events.reporter(printer);
+    let result = undeploy(global, stacks, removal, printer, &reporter).await;
+    reported(&removal.events, &reporter, result)
 }
 
 async fn undeploy(
     global: &GlobalArguments,
-    arguments: &UndeployArguments,
+    stacks: &StackArguments,
+    removal: &RemovalArguments,
     printer: &Printer,
     reporter: &Arc<Reporter>,
 ) -> Result<u8, Failure> {
     let interrupt = Interrupt::listen(reporter)?;
     let release = ReleaseArguments::default();
     // What runs is removed whatever became of its definitions, but a package is found by them.
-    let (identity, instances) = if arguments.stacks.packages.is_empty() {
+    let (identity, instances) = if stacks.packages.is_empty() {
         (opening::open(global, &release, printer)?.identity(), None)
     } else {
         let application = opening::with_stacks(global, &release, printer)?;
-        let deployment = opening::deployment(&application, &arguments.stacks, &**reporter)?;
+        let deployment = opening::deployment(&application, stacks, &**reporter)?;
         (application.identity(), Some(deployment.instances()))
     };
     let engine = interrupt.or_cancelled(Engine::connect(&global.endpoint())).await??;
@@ -79,8 +101,8 @@ async fn undeploy(
     let options = UndeployOptions {
         by: operator(),
         instances,
-        volumes: arguments.volumes,
-        timeout: arguments.timeout,
+        volumes: removal.volumes,
+        timeout: removal.timeout,
     };
     let removed =
         ailtire::undeploy(&identity, &options, &engine, &**reporter, interrupt.token()).await?;

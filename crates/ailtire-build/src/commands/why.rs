@@ -62,7 +62,7 @@ pub(crate) async fn run(
     arguments: WhyArguments,
     printer: &Printer,
 ) -> Result<u8, Failure> {
-    let application = opening::open(global, &arguments.release, printer)?;
+    let application = opening::with_stacks(global, &arguments.release, printer)?;
     let image = match opening::select_one(&application, &arguments.subject) {
         Ok(image) if !arguments.service => image,
         // What is no image may be a service that runs.

@@ -7,6 +7,8 @@ use ailtire_tree::{Resolved, join};
 use super::Decoder;
 use super::fields::{Field, Fields};
 use crate::document::{Position, Value};
+use crate::interpolate::{KEPT_HELP, kept_message};
+use crate::template::Later;
 
 /// The variables of a service. Those of `environment` win.
 ///
@@ -21,8 +23,11 @@ pub(super) fn decode(fields: &Fields<'_>) -> BTreeMap<String, Option<String>> {
     }
     if let Some(field) = fields.get("environment") {
         let known = &field.decoder.reader.variables;
-        for (name, value, _) in field.optional_pairs() {
-            let value = value.or_else(|| known.get(&name).map(str::to_owned));
+        for (name, value, item) in field.optional_pairs() {
+            if value.is_none() && known.get(&name).is_some() {
+                warn_if_kept(item, &name);
+            }
+            let value = value.or_else(|| known.value(&name));
             variables.insert(name, value);
         }
     }
@@ -59,7 +64,24 @@ fn env_file(field: Field<'_>) -> Vec<(String, Option<String>)> {
         }
     };
     let Some(text) = read_text(path_field, &file) else { return Vec::new() };
-    lines(field.decoder, &file, &text, is_raw, position)
+    let mut variables = lines(field.decoder, &file, &text, is_raw, position);
+    for (name, value) in &mut variables {
+        if warn_if_kept(path_field, name) {
+            *value = None;
+        }
+    }
+    variables
+}
+
+/// Warns where the value of the variable `name` is left to the stack's manager; whether it is.
+fn warn_if_kept(field: Field<'_>, name: &str) -> bool {
+    let kept = field.decoder.reader.variables.later(name) == Some(Later::Secret);
+    if kept {
+        let mut findings = field.decoder.findings();
+        let message = kept_message(name);
+        findings.warning(field.position(), "secret-variable", message).help(KEPT_HELP);
+    }
+    kept
 }
 
 /// Reads `NAME=value` a line, as Docker's client does for stacks: a value is what is written.
@@ -97,8 +119,8 @@ fn lines(
             }
             variables.push((name.to_owned(), Some(value.to_owned())));
         } else {
-            let known = decoder.reader.variables.get(name);
-            variables.extend(known.map(|value| (name.to_owned(), Some(value.to_owned()))));
+            let known = decoder.reader.variables.value_or_symbol(name);
+            variables.extend(known.map(|value| (name.to_owned(), Some(value))));
         }
     }
     variables

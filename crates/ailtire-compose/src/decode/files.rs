@@ -4,12 +4,18 @@ use super::environment::find_file;
 use super::fields::{Field, Fields};
 use super::{engine_name, external, mounts, refuse_beside_external};
 use crate::document::Position;
+use crate::interpolate::{KEPT_HELP, kept_message};
 use crate::model::{FileObject, FileReference};
+use crate::template::Later;
+use crate::{Purpose, content_digest, symbol};
 
 /// What a config holds must be shorter than this, in bytes; a secret's half of it is [`SECRET`].
 const CONFIG: usize = 1000 * 1024;
 /// What a secret holds must be shorter than this, in bytes; so must a config's on older engines.
 const SECRET: usize = 500 * 1024;
+
+/// A secret that is there already.
+const DIGEST: &str = "x-ailtire-digest";
 
 const CONFIG_KEYS: &[&str] =
     &["name", "file", "content", "environment", "external", "labels", "template_driver"];
@@ -44,6 +50,7 @@ fn decode(name: &str, field: Field<'_>, keys: &[&str], limit: usize) -> FileObje
         location: Some(field.decoder.location(field.key_position())),
         ..FileObject::default()
     };
+    let decoder = field.decoder;
     let Some(fields) = field.fields(keys) else { return object };
     let (is_external, old_name) = external(&fields);
     let own_name = engine_name(&fields);
@@ -53,6 +60,7 @@ fn decode(name: &str, field: Field<'_>, keys: &[&str], limit: usize) -> FileObje
     object.driver = fields.filled_text("driver");
     object.driver_opts = fields.options("driver_opts");
     object.template_driver = fields.filled_text("template_driver");
+    object.digest = fields.filled_text(DIGEST);
     if is_external {
         let made_elsewhere = [
             "file",
@@ -66,9 +74,15 @@ fn decode(name: &str, field: Field<'_>, keys: &[&str], limit: usize) -> FileObje
         refuse_beside_external(&fields, &made_elsewhere);
         return object;
     }
+    if object.digest.is_some() {
+        return object;
+    }
     let sources = ["file", "content", "environment", "driver"];
     let given: Vec<_> = sources.iter().filter_map(|key| fields.get(key)).collect();
     match *given {
+        [_] if limit == SECRET && decoder.reader.context.purpose == Purpose::Image => {
+            leave_out(name, &fields, &mut object);
+        }
         [_] => hold(&fields, &mut object, limit),
         [] => {
             let message = format!("`{}` does not say what it holds", field.name());
@@ -106,7 +120,11 @@ fn hold(fields: &Fields<'_>, object: &mut FileObject, limit: usize) {
         (text.into_bytes(), content.position())
     } else if let Some(variable) = fields.get("environment") {
         let Some(name) = variable.filled_text() else { return };
-        let Some(value) = decoder.reader.variables.get(&name) else {
+        let variables = decoder.reader.variables;
+        if decoder.reader.context.purpose == Purpose::Image {
+            return carry(variable, name, object);
+        }
+        let Some(value) = variables.get(&name) else {
             let message = format!("`{}`: the variable `{name}` is not set", variable.name());
             let help = format!("set it, or give it as `--env {name}=…`");
             return variable.error("unset-variable", message, help);
@@ -119,6 +137,60 @@ fn hold(fields: &Fields<'_>, object: &mut FileObject, limit: usize) {
     };
     check_size(fields.field, data.len(), limit, position);
     object.data = Some(data);
+}
+
+/// A config of the variable `name` for a stack image: its value, or the variable itself where it is
+/// nobody's business.
+fn carry(variable: Field<'_>, name: String, object: &mut FileObject) {
+    let decoder = variable.decoder;
+    if decoder.reader.variables.later(&name) == Some(Later::Secret) {
+        let message = kept_message(&name);
+        let mut findings = decoder.findings();
+        findings.warning(variable.position(), "secret-variable", message).help(KEPT_HELP);
+        object.environment = Some(name);
+        return;
+    }
+    let Some(value) = decoder.reader.variables.value(&name) else {
+        let message = format!("`{}`: the variable `{name}` is not set", variable.name());
+        let help = format!("set it, or give it as `--env {name}=…`");
+        return variable.error("unset-variable", message, help);
+    };
+    object.content = Some(value);
+}
+
+/// A secret for a stack image, which is told where the secret is found and not what it holds.
+fn leave_out(name: &str, fields: &Fields<'_>, object: &mut FileObject) {
+    let decoder = fields.field.decoder;
+    if object.driver.is_some() {
+        return;
+    }
+    let held = if let Some(file) = fields.get("file") {
+        let path = file.filled_text().unwrap_or_default();
+        let found = find_file(decoder, &path).ok();
+        found.and_then(|path| decoder.reader.tree.read(&path).ok())
+    } else {
+        let variable = fields.get("environment").and_then(|field| field.filled_text());
+        let value = variable.and_then(|name| decoder.reader.variables.get(&name));
+        value.map(|value| value.as_bytes().to_vec())
+    };
+    object.digest = held.filter(|held| !held.is_empty()).map(|held| content_digest(&held));
+    if object.digest.is_none() {
+        // Machines that build need not have the secrets of those that deploy.
+        let own = || format!("{}_{name}", symbol::variable("AILTIRE_STACKNAME"));
+        object.name = Some(object.name.take().unwrap_or_else(own));
+        object.external = true;
+        object.labels.clear();
+        object.template_driver = None;
+        let message = format!(
+            "`{}` is not here to be looked at: the stack's manager looks for a secret with \
+                 just the name of this one",
+            fields.field.name()
+        );
+        decoder
+            .findings()
+            .warning(fields.field.key_position(), "absent-secret", message)
+            .help("build where the secret is, or make it with `docker secret create`");
+    }
 }
 
 fn read(field: Field<'_>, path: &str) -> Option<Vec<u8>> {

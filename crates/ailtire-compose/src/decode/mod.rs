@@ -28,10 +28,13 @@ use ailtire_events::Location;
 use ailtire_terms::{did_you_mean, nearest};
 
 use self::fields::{Field, Fields};
-use crate::StackDesign;
 use crate::document::{Node, Position};
 use crate::findings::Findings;
 use crate::reader::Reader;
+use crate::{StackDesign, template};
+
+/// The key of a service that runs a stack, with that stack's family network.
+const FAMILY_KEY: &str = "x-ailtire-family";
 
 /// The design that `document` describes; absent where nothing can be made of it.
 pub(crate) fn decode(
@@ -206,7 +209,10 @@ fn engine_name(fields: &Fields<'_>) -> Option<String> {
     let name = field.filled_text()?;
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let outer = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
-    let bytes = name.as_bytes();
+    // The family network of another stack has variables that are replaced there.
+    let is_template = field.name().contains(FAMILY_KEY);
+    let plain = is_template.then(|| template::replace(&name, &|_| Some("x")).0);
+    let bytes = plain.as_ref().unwrap_or(&name).as_bytes();
     if bytes.iter().all(|byte| inner(*byte)) && outer(bytes.first().copied()) {
         return Some(name);
     }

@@ -6,6 +6,7 @@ use ailtire_terms::{did_you_mean, nearest};
 
 use super::fields::{Field, Fields};
 use super::units;
+use crate::Purpose;
 use crate::document::{self, Position, Value};
 use crate::model::{BindOptions, Mount, TmpfsOptions, VolumeOptions};
 
@@ -66,6 +67,14 @@ fn volume(field: Field<'_>) -> Option<Mount> {
             format!("`{}`: `{source}` means another directory on each node", field.name());
         field.error("home-directory", message, "write the directory in full");
     } else if mount.kind == "bind" {
+        if field.decoder.reader.context.purpose == Purpose::Image && !source.starts_with('/') {
+            let message = format!("`{}` is a directory of the machine that builds", field.name());
+            field
+                .decoder
+                .findings()
+                .warning(field.position(), "relative-bind", message)
+                .help("put the files into an image or a config, or name an absolute path");
+        }
         mount.source = Some(absolute(field, source));
     } else if mount.kind == "volume" || (mount.kind == "cluster" && !source.starts_with("group:")) {
         field.decoder.check_defined(&field.name(), source, "volumes", field.position());

@@ -4,14 +4,19 @@ use std::collections::BTreeMap;
 
 use ailtire_terms::reference::{self, Reference};
 
+use super::FAMILY_KEY;
 use super::fields::{Field, Fields};
 use super::{deploy, environment, files, healthcheck, keys, mounts, networks, ports, words};
 use crate::model::{
-    Condition, CredentialSpec, Dependency, Deploy, Logging, RestartPolicy, Service, Ulimit,
+    Condition, CredentialSpec, Dependency, Deploy, Logging, Network, RestartPolicy, Service, Ulimit,
 };
+use crate::{symbol, template};
 
 /// How long a service's name may be: a part of a domain name.
 const NAME_LIMIT: usize = 63;
+
+/// What the family network is called in messages.
+const FAMILY: &str = "family";
 
 /// The service `name`.
 pub(super) fn decode(name: &str, field: Field<'_>) -> Service {
@@ -28,6 +33,9 @@ pub(super) fn decode(name: &str, field: Field<'_>) -> Service {
     let Some(fields) = field.fields(&known) else { return service };
     report_ignored(&fields);
     service.is_stack = fields.flag("x-ailtire-stack");
+    service.family = fields
+        .get(FAMILY_KEY)
+        .map(|field| Network { location: None, ..networks::decode(FAMILY, field) });
     image(&fields, &mut service);
     process(&fields, &mut service);
     container(&fields, &mut service);
@@ -103,7 +111,10 @@ fn image(fields: &Fields<'_>, service: &mut Service) {
         return;
     };
     service.image_location = decoder.location(field.position());
-    let Some(mut image) = field.filled_text() else { return };
+    let Some(image) = field.filled_text() else { return };
+    // Which image a stack runs is settled when its own image is built.
+    let variables = decoder.reader.variables;
+    let mut image = template::replace(&symbol::written(&image), &|name| variables.get(name)).0;
     // The image of a stack is looked up among the names of stacks, which are no references.
     if !service.is_stack
         && let Err(error) = Reference::parse(&image)

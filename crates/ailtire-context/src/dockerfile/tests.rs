@@ -21,6 +21,7 @@ fn image() -> ImageDefinition {
         labels: BTreeMap::new(),
         secrets: BTreeMap::new(),
         modes: Modes::Canonical,
+        is_stack: false,
         location: Location::file("build.js"),
     }
 }

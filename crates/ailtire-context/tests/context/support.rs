@@ -120,6 +120,7 @@ fn image() -> ImageDefinition {
         labels: BTreeMap::new(),
         secrets: BTreeMap::new(),
         modes: Modes::Canonical,
+        is_stack: false,
         location: Location::file("deploy/build.js"),
     }
 }

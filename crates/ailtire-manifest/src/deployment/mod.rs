@@ -297,6 +297,15 @@ impl Stack<'_, '_> {
     }
 }
 
+/// A note where a stack gets no image.
+pub(crate) fn without_image(package: &Package) -> Option<Diagnostic> {
+    let deployment = package.deployment.as_ref()?;
+    let name = &deployment.name;
+    let message = format!("the stack `{name}` is not for Docker Swarm, and gets no image");
+    (deployment.orchestrator != Orchestrator::Swarm)
+        .then(|| Diagnostic::note("no-stack-image", message).at(deployment.location.clone()))
+}
+
 /// Reports every two stacks that have the same name, and every stack and image that carry the
 /// same reference.
 pub(crate) fn report_duplicates(

@@ -200,6 +200,7 @@ impl Image<'_, '_> {
             labels,
             secrets,
             modes,
+            is_stack: false,
             location,
         })
     }

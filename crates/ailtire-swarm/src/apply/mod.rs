@@ -20,7 +20,9 @@ use ailtire_docker::{Engine, EngineError};
 use ailtire_events::{Diagnostic, EventKind, EventSink, ObjectKind};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use outcome::count;
 pub use outcome::{ApplyError, Outcome, RollbackReport, ServiceEnd, ServiceOutcome};
+pub(crate) use services::keep_tasks;
 
 use crate::Desired;
 use crate::converge::{Monitor, WaitOptions};

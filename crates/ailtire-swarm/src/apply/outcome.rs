@@ -140,8 +140,19 @@ pub(super) enum NodeEnd {
 }
 
 impl Outcome {
+    /// The run was cancelled before it did anything.
+    pub fn cancelled() -> Self {
+        Self {
+            summary: DeploymentSummary::default(),
+            services: Vec::new(),
+            error: Some(ApplyError::Cancelled),
+            rollback: None,
+            left_changes: false,
+        }
+    }
+
     /// Nothing was done to any service.
-    pub(super) fn nothing_done(changes: &Changes, error: ApplyError) -> Self {
+    pub(crate) fn nothing_done(changes: &Changes, error: ApplyError) -> Self {
         let services = changes.services().map(|(stack, service)| ServiceOutcome {
             stack: stack.path.clone(),
             service: service.name.clone(),
@@ -209,7 +220,7 @@ impl Outcome {
     }
 }
 
-fn count(summary: &mut DeploymentSummary, action: ObjectAction) {
+pub(crate) fn count(summary: &mut DeploymentSummary, action: ObjectAction) {
     match action {
         ObjectAction::Created => summary.created += 1,
         ObjectAction::Updated => summary.updated += 1,

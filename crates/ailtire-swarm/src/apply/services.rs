@@ -188,7 +188,7 @@ impl Run<'_> {
     fn failed(&self, node: usize, error: WaitError) -> NodeEnd {
         let failure = match error {
             WaitError::Engine(error) => return NodeEnd::Engine(error),
-            WaitError::Failed(failure) => failure,
+            WaitError::Failed(failure) | WaitError::TimedOut(failure) => failure,
         };
         let Node { stack, service, .. } = self.graph.nodes[node];
         self.sink.emit(EventKind::ServiceFailed {
@@ -269,7 +269,12 @@ fn affects_tasks(change: &ServiceChange) -> bool {
 
 /// Sends back what the swarm has where it means the same: tasks are replaced for a spec that is
 /// merely written in another way. What a client counted up to restart tasks stays counted.
-fn keep_tasks(spec: &mut Value, found: &Value, task_differs: bool, endpoint_differs: bool) {
+pub(crate) fn keep_tasks(
+    spec: &mut Value,
+    found: &Value,
+    task_differs: bool,
+    endpoint_differs: bool,
+) {
     if !task_differs {
         spec["TaskTemplate"] = found["TaskTemplate"].clone();
     } else if let Some(force) = found["TaskTemplate"].get("ForceUpdate") {

@@ -63,7 +63,7 @@ impl Wait<'_> {
             message: format!("it is not what it is to be after {after}: {why}"),
             task: newest.map(|task| Box::new(task.clone())),
         };
-        WaitError::Failed(Box::new(self.describe(seen, failure).await))
+        WaitError::TimedOut(Box::new(self.describe(seen, failure).await))
     }
 }
 

@@ -15,9 +15,10 @@ use ailtire_docker::EngineError;
 use ailtire_events::{EventKind, EventSink, ServiceFailure, ServiceState, TaskCounts};
 use tokio::time::Instant;
 
+pub(crate) use failure::tail;
 use judge::{Failure, Memory, Verdict, View, judge};
-pub(crate) use monitor::Monitor;
 use monitor::Snapshot;
+pub(crate) use monitor::{Monitor, is_passing};
 pub(crate) use task::Slot;
 pub use task::{ContainerStatus, Task, TaskStatus};
 
@@ -91,6 +92,8 @@ pub(crate) struct Converged {
 #[derive(Debug, Clone)]
 pub(crate) enum WaitError {
     Failed(Box<ServiceFailure>),
+    /// It took longer than it may.
+    TimedOut(Box<ServiceFailure>),
     Engine(EngineError),
 }
 

@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use ailtire_compose::{FILE_NAME_LIMIT, FileObject, FileReference, HASH_DIGITS, Service, shorten};
+use ailtire_compose::{
+    FILE_NAME_LIMIT, FileObject, FileReference, HASH_DIGITS, Service, content_digest, shorten,
+};
 use ailtire_events::{Diagnostic, ObjectKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -123,8 +125,15 @@ fn files<T>(
             continue;
         }
         let name = object.name.clone().unwrap_or_else(|| stack.scope(key));
-        let name = with_hash(&name, &hash((kind.hasher)(), object));
+        let name = with_hash(&name, &hash((kind.hasher)(), kind.object, object));
         files.names.insert(key.clone(), name.clone());
+        if object.digest.is_some() {
+            if used(key) {
+                let location = object.location.clone();
+                files.external.push(External { name, location });
+            }
+            continue;
+        }
         // A driver finds what it gives by itself.
         let data = object.data.as_deref().filter(|_| object.driver.is_none());
         if object.driver.is_none()
@@ -142,12 +151,20 @@ fn files<T>(
 
 /// What can't be changed in place: another hash is another object. This program's own labels are no
 /// part of it.
-fn hash(mut hasher: blake3::Hasher, object: &FileObject) -> blake3::Hash {
+fn hash(mut hasher: blake3::Hasher, kind: ObjectKind, object: &FileObject) -> blake3::Hash {
     let mut field = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes());
         hasher.update(bytes);
     };
-    field(object.data.as_deref().filter(|_| object.driver.is_none()).unwrap_or_default());
+    let data = object.data.as_deref().filter(|_| object.driver.is_none()).unwrap_or_default();
+    // A stack image has a secret's digest, and has to come to the same name.
+    match (kind, &object.digest) {
+        (_, Some(digest)) => field(digest.as_bytes()),
+        (ObjectKind::Secret, None) if object.driver.is_none() => {
+            field(content_digest(data).as_bytes());
+        }
+        _ => field(data),
+    }
     field(object.template_driver.as_deref().unwrap_or_default().as_bytes());
     field(object.driver.as_deref().unwrap_or_default().as_bytes());
     for pairs in [&object.labels, &object.driver_opts] {

@@ -14,9 +14,10 @@ mod service;
 
 use std::collections::BTreeMap;
 
-use ailtire_compose::StackDesign;
+use ailtire_compose::{Network, StackDesign};
 use ailtire_events::{Diagnostic, Location};
 
+use crate::spec::NetworkSpec;
 use crate::{DesiredService, DesiredStack, Identity, Prerequisite, ResolvedImages, label};
 
 /// A stack, and what has to be known to make specs of it.
@@ -77,6 +78,19 @@ pub fn convert(stack: &StackToConvert<'_>) -> (DesiredStack, Vec<Diagnostic>) {
         services,
     };
     (desired, diagnostics)
+}
+
+/// The family network of a stack, whether or not a service of it is on it: `definition` is how a
+/// design has it, the format's own one where it says nothing.
+///
+/// [`convert`] makes the very same of a stack whose services use it.
+pub fn family_network(
+    stack: &StackToConvert<'_>,
+    name: &str,
+    definition: Option<&Network>,
+) -> NetworkSpec {
+    let overlay = Network { attachable: true, ..Network::default() };
+    networks::spec(stack, name.to_owned(), definition.unwrap_or(&overlay))
 }
 
 /// Names in the engine by the keys that services use.

@@ -79,7 +79,7 @@ fn same_name(name: &str, keys: [&str; 2], network: &Network) -> Diagnostic {
     }
 }
 
-fn spec(stack: &StackToConvert<'_>, name: String, network: &Network) -> NetworkSpec {
+pub(super) fn spec(stack: &StackToConvert<'_>, name: String, network: &Network) -> NetworkSpec {
     let ipam =
         network.ipam.as_ref().filter(|ipam| ipam.driver.is_some() || !ipam.config.is_empty());
     let mut spec = NetworkSpec {

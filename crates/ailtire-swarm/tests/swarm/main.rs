@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
 mod failures;
+mod managers;
 mod order;
 mod support;
 mod unchanged;

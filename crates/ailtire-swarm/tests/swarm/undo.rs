@@ -95,6 +95,7 @@ async fn removal_leaves_nothing() {
         namespaces: std::collections::BTreeSet::new(),
         volumes: true,
         timeout: std::time::Duration::from_mins(1),
+        keep: BTreeSet::new(),
     };
     let desired = lab.desired();
     let identity = &desired.identity;

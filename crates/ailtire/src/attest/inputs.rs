@@ -6,6 +6,7 @@ use std::path::Path;
 
 use ailtire_attest::{Entry, PackageFile, Provenance};
 use ailtire_context::{BuildContext, Content, ContentReader, ContextEntry};
+use ailtire_events::Diagnostic;
 use ailtire_fingerprint::{FORMAT, ImageInputs, RecordedEntry, RecordedInputs, Settings};
 use ailtire_registry::sha256;
 use ailtire_terms::suggests_secret;
@@ -93,6 +94,14 @@ fn read_file(
     }
     let digest = context.finish();
     Ok(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The context of the image with this index in the definitions, as it is built.
+pub(super) fn context_of(
+    application: &Application,
+    image: usize,
+) -> Result<BuildContext, Vec<Diagnostic>> {
+    application.assemble(image, &application.graph())
 }
 
 /// What was asked for, without values of secrets.

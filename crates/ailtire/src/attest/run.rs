@@ -11,7 +11,7 @@ use ailtire_events::{Diagnostic, EventKind, PushFailure};
 use ailtire_registry::{Artifact, Client};
 use futures_util::StreamExt;
 
-use super::inputs::{Inputs, parameters};
+use super::inputs::{Inputs, context_of, parameters};
 use super::{ENVELOPE, IN_TOTO, PREDICATE_TYPE};
 use crate::build::Run;
 use crate::plan::PlannedImage;
@@ -82,7 +82,7 @@ impl Run<'_> {
         let image = &self.plan.images[position];
         let context = match &image.context {
             Some(context) => Arc::clone(context),
-            None => Arc::new(self.application.context_of(image.definition).map_err(worded)?),
+            None => Arc::new(context_of(self.application, image.definition).map_err(worded)?),
         };
         let (listed, root) = (Arc::clone(&context), self.application.root().to_owned());
         let inputs = tokio::task::spawn_blocking(move || Inputs::read(&listed, &root)).await;

@@ -7,7 +7,7 @@ use ailtire_fingerprint::compare;
 use ailtire_registry::{Client, ClientOptions, Descriptor, RegistryError};
 use serde::Serialize;
 
-use super::inputs::{Inputs, parameters, recorded};
+use super::inputs::{Inputs, context_of, parameters, recorded};
 use super::{ENVELOPE, IN_TOTO, PREDICATE_TYPE};
 use crate::registries::{self, Place};
 use crate::settings::settings_of;
@@ -125,7 +125,7 @@ impl Application {
         provenance: &[Provenance],
         found: &mut Verification,
     ) -> Result<(), Error> {
-        let context = self.context_of(image).map_err(Error::Definitions)?;
+        let context = context_of(self, image).map_err(Error::Definitions)?;
         let inputs = Inputs::read(&context, self.root()).map_err(|source| Error::Io {
             action: "read",
             path: self.root().to_owned(),

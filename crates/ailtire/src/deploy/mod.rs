@@ -1,15 +1,16 @@
 //! Stacks on a swarm: what they are to be, what that changes, and changing it.
 
 mod desired;
-mod images;
 mod order;
+mod record;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use ailtire_compose::Purpose;
 use ailtire_docker::{Engine, EngineError, SwarmState};
-use ailtire_events::Diagnostic;
+use ailtire_events::{Diagnostic, Location};
 use ailtire_manifest::Orchestrator;
 use ailtire_swarm::{Identity, Scope};
 use ailtire_terms::reference::canonical;
@@ -17,7 +18,9 @@ use ailtire_terms::reference::canonical;
 use crate::stacks::StackTree;
 use crate::{Application, Error};
 
-pub use images::ResolveImage;
+pub use ailtire_swarm::ResolveImage;
+pub(crate) use record::record;
+pub(crate) use run::locked;
 pub use run::{
     DeployOptions, DeploymentPlan, RollbackOptions, UndeployOptions, roll_back, undeploy,
 };
@@ -31,9 +34,16 @@ pub struct Deployment {
     /// Instances of stacks that are deployed by their name only, where the whole application was
     /// asked for.
     others: Option<BTreeSet<String>>,
+    /// Whether managers are to make it.
+    is_managed: bool,
 }
 
 impl Deployment {
+    fn whole(tree: StackTree, is_managed: bool) -> Self {
+        let selected = (0..tree.stacks.len()).collect();
+        Self { tree, selected, others: None, is_managed }
+    }
+
     /// The stacks, also those that are not selected.
     pub fn tree(&self) -> &StackTree {
         &self.tree
@@ -64,10 +74,8 @@ impl Deployment {
 
     /// Indices of the images that the application builds and these stacks run.
     pub fn images(&self, application: &Application) -> Vec<usize> {
-        let wanted: BTreeSet<String> = desired::images(&self.tree, &self.selected)
-            .keys()
-            .map(|reference| canonical(reference))
-            .collect();
+        let wanted: BTreeSet<String> =
+            self.wanted_images(application).keys().map(|reference| canonical(reference)).collect();
         let images = application.definitions.images.iter().enumerate();
         images
             .filter(|(_, image)| {
@@ -75,6 +83,15 @@ impl Deployment {
             })
             .map(|(index, _)| index)
             .collect()
+    }
+
+    /// Every image that it runs, and where that is said.
+    pub(crate) fn wanted_images(&self, application: &Application) -> BTreeMap<String, Location> {
+        let mut images = desired::images(self);
+        if self.is_managed {
+            images.extend(application.root_images(self));
+        }
+        images
     }
 }
 
@@ -99,7 +116,7 @@ impl Application {
         let tree = self.stacks(None)?;
         let mut deployment = if packages.is_empty() {
             let others = Some(self.other_instances(&tree));
-            Deployment { selected: (0..tree.stacks.len()).collect(), tree, others }
+            Deployment { others, ..Deployment::whole(tree, false) }
         } else {
             self.select_stacks(tree, packages, recursive, working_directory)?
         };
@@ -109,6 +126,19 @@ impl Application {
         }
         deployment.selected.sort_unstable();
         Ok(deployment)
+    }
+
+    /// The stacks of the whole application, as their managers are to deploy them.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the stacks.
+    pub fn management(&self) -> Result<Deployment, Vec<Diagnostic>> {
+        let tree = self.stacks_for(None, Purpose::Management)?;
+        let others = Some(self.other_instances(&tree));
+        let deployment = Deployment { others, ..Deployment::whole(tree, true) };
+        let refused = self.other_orchestrators(&deployment);
+        if refused.is_empty() { Ok(deployment) } else { Err(refused) }
     }
 
     fn select_stacks(
@@ -146,7 +176,8 @@ impl Application {
             }
         }
         if errors.is_empty() {
-            Ok(Deployment { tree, selected: selected.into_iter().collect(), others: None })
+            let selected = selected.into_iter().collect();
+            Ok(Deployment { tree, selected, others: None, is_managed: false })
         } else {
             Err(errors)
         }

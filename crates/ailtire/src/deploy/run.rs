@@ -1,24 +1,23 @@
 //! Planning and making deployments.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use ailtire_docker::Engine;
-use ailtire_events::{
-    DeploymentSummary, Diagnostic, EventKind, EventSink, FieldChange, ObjectAction,
-};
+use ailtire_events::{Diagnostic, EventKind, EventSink, FieldChange, ObjectAction};
 use ailtire_swarm::{
-    ApplyError, ApplyOptions, Changes, Deed, DeploymentLock, Desired, Entry, History, Identity,
-    KEPT, Observed, OnFailure, Outcome, PlanOptions as ComparisonOptions, RemoveOptions, Removed,
-    ResolvedImage, Scope, WaitOptions, apply, label, observe, plan,
+    ApplyOptions, Changes, Deed, DeploymentLock, Desired, Entry, History, Identity, KEPT, Lookup,
+    OnFailure, Outcome, PinnedImage, PlanOptions as ComparisonOptions, RemoveOptions, Removed,
+    ResolveImage, ResolvedImage, ResolvedImages, WaitOptions, apply, observe, plan,
 };
 use ailtire_terms::reference::canonical;
 use tokio_util::sync::CancellationToken;
 
-use super::images::{Lookup, ResolveImage};
+use super::record::record_in;
 use super::{Deployment, desired};
 use crate::build::BuiltReference;
 use crate::plan::{Action, PlanOptions};
+use crate::up::{require_no_managers, require_whole};
 use crate::{Application, Error};
 
 /// How long a service may take where nothing else is said.
@@ -191,8 +190,20 @@ impl Application {
         engine: &Engine,
         sink: &dyn EventSink,
     ) -> Result<Desired, Error> {
-        let identity = self.identity();
-        let (tree, selected) = (&deployment.tree, &deployment.selected);
+        let images = self.images(deployment, built, to_build, options, engine, sink).await?;
+        self.convert(deployment, &images)
+    }
+
+    /// What the services of a deployment run.
+    pub(crate) async fn images(
+        &self,
+        deployment: &Deployment,
+        built: &BTreeMap<String, BuiltReference>,
+        to_build: &BTreeSet<String>,
+        options: &DeployOptions,
+        engine: &Engine,
+        sink: &dyn EventSink,
+    ) -> Result<ResolvedImages, Error> {
         let (info, store, running) = tokio::try_join!(
             engine.swarm_info(),
             engine.images(),
@@ -201,29 +212,41 @@ impl Application {
         let lookup = Lookup {
             engine,
             store: &store,
-            built: built.iter().map(|(reference, it)| (canonical(reference), it)).collect(),
-            running: running_images(&running, &identity),
+            built: built.iter().map(|(reference, it)| (canonical(reference), pinned(it))).collect(),
+            running: running.running_images(&self.identity()),
             nodes: info.nodes,
             resolve: options.resolve,
             sink,
         };
-        let wanted = desired::images(tree, selected);
         let unbuilt: BTreeSet<String> = to_build
             .iter()
             .flat_map(|image| self.definitions.images_named(image))
             .flat_map(|(_, image)| image.references.iter().map(|reference| canonical(reference)))
             .collect();
+        let wanted = deployment.wanted_images(self);
         let (later, now): (BTreeMap<_, _>, BTreeMap<_, _>) =
             wanted.into_iter().partition(|(reference, _)| unbuilt.contains(&canonical(reference)));
         let mut images = lookup.all(now).await.map_err(Error::Definitions)?;
         images.extend(later.into_keys().map(|reference| {
             (reference, ResolvedImage { run: TO_BE_BUILT.to_owned(), fingerprint: None })
         }));
-        let version =
-            self.definitions.release_version.as_ref().or(self.definitions.version.as_ref());
-        let version = version.map(String::as_str);
-        desired::desired(tree, selected, &identity, (version, deployment.scope()), &images)
-            .map_err(Error::Definitions)
+        Ok(images)
+    }
+
+    /// What is to run, now that it is known what images it runs.
+    pub(crate) fn convert(
+        &self,
+        deployment: &Deployment,
+        images: &ResolvedImages,
+    ) -> Result<Desired, Error> {
+        let (identity, version) = (self.identity(), self.version());
+        desired::desired(deployment, &identity, version, images).map_err(Error::Definitions)
+    }
+
+    /// The version that what is deployed says of itself.
+    pub(crate) fn version(&self) -> Option<&str> {
+        let definitions = &self.definitions;
+        definitions.release_version.as_ref().or(definitions.version.as_ref()).map(String::as_str)
     }
 
     /// Brings the stacks to what the definitions say. `built` is what their images are.
@@ -242,6 +265,7 @@ impl Application {
         sink: &dyn EventSink,
         cancel: &CancellationToken,
     ) -> Result<Outcome, Error> {
+        require_no_managers(engine, &self.identity()).await?;
         let nothing = BTreeSet::new();
         let desired = self.desired(deployment, built, &nothing, options, engine, sink).await?;
         let settings = ApplyOptions {
@@ -256,7 +280,7 @@ impl Application {
                 require_same(expected, &difference.changes)?;
             }
             let whose = (Deed::Deploy, &*options.by);
-            difference.make(engine, &desired, settings.clone(), whose, sink, cancel).await
+            Box::pin(difference.make(engine, &desired, settings.clone(), whose, sink, cancel)).await
         };
         let find = || Difference::find(&desired, options.prune, options.adopt, engine);
         let identity = &desired.identity;
@@ -269,7 +293,7 @@ impl Application {
         let outcome = locked(identity, by, engine, sink, cancel, async |cancel| {
             make(cancel, find().await?).await
         });
-        Ok(outcome.await?.unwrap_or_else(cancelled))
+        Ok(outcome.await?.unwrap_or_else(Outcome::cancelled))
     }
 }
 
@@ -286,6 +310,7 @@ pub async fn roll_back(
     sink: &dyn EventSink,
     cancel: &CancellationToken,
 ) -> Result<Outcome, Error> {
+    require_no_managers(engine, identity).await?;
     let outcome =
         locked(identity, ("rollback", &options.by), engine, sink, cancel, async |cancel| {
             let history = History::read(engine, identity).await?;
@@ -298,10 +323,10 @@ pub async fn roll_back(
                 ..ApplyOptions::default()
             };
             let whose = (Deed::Rollback { to: target.number }, &*options.by);
-            difference.make(engine, &target.desired, settings, whose, sink, cancel).await
+            Box::pin(difference.make(engine, &target.desired, settings, whose, sink, cancel)).await
         })
         .await?;
-    Ok(outcome.unwrap_or_else(cancelled))
+    Ok(outcome.unwrap_or_else(Outcome::cancelled))
 }
 
 fn find<'history>(
@@ -340,6 +365,9 @@ pub async fn undeploy(
     sink: &dyn EventSink,
     cancel: &CancellationToken,
 ) -> Result<Removed, Error> {
+    if options.instances.is_some() {
+        require_whole(engine, identity).await?;
+    }
     let removed =
         locked(identity, ("undeploy", &options.by), engine, sink, cancel, async |cancel| {
             let history = History::read(engine, identity).await?;
@@ -347,6 +375,7 @@ pub async fn undeploy(
                 namespaces: options.instances.clone().unwrap_or_default(),
                 volumes: options.volumes,
                 timeout: options.timeout,
+                keep: BTreeSet::new(),
             };
             let design = history.last().map(|entry| &entry.desired);
             let removed =
@@ -409,83 +438,13 @@ impl Difference {
             sink.emit(EventKind::Diagnostic { diagnostic: diagnostic.clone() });
         }
         settings.plan = comparison;
-        let mut begun = None;
-        if !is_nothing {
-            let entry = entry_of(desired, &changes, &history, what, by);
-            begun = Some(history.begin(engine, entry).await?);
+        let work =
+            async { Ok(apply(engine, desired, &changes, &settings, sink, cancel.clone()).await) };
+        if is_nothing {
+            return work.await;
         }
-        let outcome = apply(engine, desired, &changes, &settings, sink, cancel.clone()).await;
-        let Some(begun) = begun else { return Ok(outcome) };
-        match &outcome.error {
-            None => drop(history.finish(engine, begun).await?),
-            // What went wrong is to be told, and not that the history can't be written for it.
-            Some(_) if outcome.left_changes => drop(history.leave(engine, begun).await),
-            Some(_) => drop(begun.withdraw(engine).await),
-        }
-        Ok(outcome)
+        record_in(&history, engine, desired, &changes, (what, by), work).await
     }
-}
-
-/// What the history is to say of a deployment.
-fn entry_of(
-    desired: &Desired,
-    changes: &Changes,
-    history: &History,
-    what: Deed,
-    by: &str,
-) -> Entry {
-    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    // What a run did that this one goes on with was done since the entry before, too.
-    let unfinished = history.last().filter(|last| last.unfinished);
-    let mut all = unfinished.map(|last| last.changes.clone()).unwrap_or_default();
-    all.extend(reasons(changes));
-    Entry {
-        number: 0,
-        at: at.as_millis().try_into().unwrap_or(u64::MAX),
-        by: by.to_owned(),
-        what,
-        desired: whole(desired, history),
-        changes: all,
-        unfinished: true,
-    }
-}
-
-/// All that runs now: what was deployed, and of the entry before the stacks that this deployment
-/// left alone.
-fn whole(desired: &Desired, history: &History) -> Desired {
-    let mut whole = Desired { scope: Scope::default(), ..desired.clone() };
-    let Some(last) = history.last() else { return whole };
-    let index_of = |whole: &Desired, namespace: &str| {
-        whole.stacks.iter().position(|stack| stack.namespace == namespace)
-    };
-    let others: Vec<_> = last
-        .desired
-        .stacks
-        .iter()
-        .filter(|stack| index_of(desired, &stack.namespace).is_none())
-        .filter(|stack| !desired.covers(&stack.namespace))
-        .collect();
-    whole.stacks.extend(others.iter().map(|stack| (*stack).clone()));
-    let begin = desired.stacks.len();
-    for index in begin..whole.stacks.len() {
-        let old = &last.desired.stacks;
-        let mut stack = whole.stacks[index].clone();
-        let moved = |old_index: usize| index_of(&whole, &old[old_index].namespace);
-        stack.parent = stack.parent.and_then(moved);
-        for prerequisite in stack.services.iter_mut().flat_map(|service| &mut service.after) {
-            prerequisite.stack = moved(prerequisite.stack).unwrap_or(index);
-        }
-        whole.stacks[index] = stack;
-    }
-    whole
-}
-
-fn reasons(changes: &Changes) -> BTreeMap<String, Vec<FieldChange>> {
-    let services = changes.services().map(|(_, service)| service);
-    services
-        .filter(|service| service.action != ObjectAction::Untouched)
-        .map(|service| (service.full_name.clone(), service.changes.clone()))
-        .collect()
 }
 
 /// A plan that was saved holds only as long as nothing has changed.
@@ -515,19 +474,8 @@ fn require_same(expected: &Changes, found: &Changes) -> Result<(), Error> {
     Err(Error::Definitions(vec![diagnostic]))
 }
 
-/// What becomes of a run that is cancelled before it does anything.
-fn cancelled() -> Outcome {
-    Outcome {
-        summary: DeploymentSummary::default(),
-        services: Vec::new(),
-        error: Some(ApplyError::Cancelled),
-        rollback: None,
-        left_changes: false,
-    }
-}
-
 /// Does `work` while nobody else deploys the application; nothing where it is cancelled before.
-async fn locked<T>(
+pub(crate) async fn locked<T>(
     identity: &Identity,
     (command, by): (&str, &str),
     engine: &Engine,
@@ -561,14 +509,6 @@ async fn locked<T>(
     Ok(Some(outcome))
 }
 
-/// The images that services of the deployment run, by the reference in their design.
-fn running_images(observed: &Observed, identity: &Identity) -> BTreeMap<String, String> {
-    let services = observed.services.iter();
-    let services = services.filter(|service| identity.owns(&service.spec.labels));
-    services
-        .filter_map(|service| {
-            let reference = service.spec.labels.get(label::IMAGE)?.clone();
-            Some((reference, service.spec.task_template.container_spec.image.clone()))
-        })
-        .collect()
+fn pinned(built: &BuiltReference) -> PinnedImage {
+    PinnedImage { id: built.image_id.clone(), fingerprint: built.fingerprint.clone() }
 }

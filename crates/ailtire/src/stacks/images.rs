@@ -3,13 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 
 use ailtire_events::Diagnostic;
-use ailtire_manifest::{Application as Definitions, LoadOptions};
+use ailtire_manifest::{Application as Definitions, ImageDefinition, LoadOptions};
 use ailtire_terms::reference::{canonical, split_tag, suggest};
 use ailtire_terms::{did_you_mean, nearest};
 
 /// What an image means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(crate) enum Meaning {
     /// The stack of this package; the reference of its image.
     Stack(usize, String),
     /// An image that the application builds: its reference.
@@ -19,7 +19,7 @@ pub(super) enum Meaning {
 }
 
 /// The names of all stacks and images of an application.
-pub(super) struct ImageNames<'application> {
+pub(crate) struct ImageNames<'application> {
     definitions: &'application Definitions,
     /// What references start with where `--repo` is given, with its slash.
     prefix: String,
@@ -32,8 +32,13 @@ pub(super) struct ImageNames<'application> {
     images: HashMap<String, &'application str>,
 }
 
+/// The images that some `build.js` defines.
+fn own_images(definitions: &Definitions) -> impl Iterator<Item = &ImageDefinition> {
+    definitions.images.iter().filter(|image| !image.is_stack)
+}
+
 impl<'application> ImageNames<'application> {
-    pub(super) fn new(definitions: &'application Definitions, options: &LoadOptions) -> Self {
+    pub(crate) fn new(definitions: &'application Definitions, options: &LoadOptions) -> Self {
         let repository = options.repository.as_deref().unwrap_or_default().trim_end_matches('/');
         let prefix = if repository.is_empty() { String::new() } else { format!("{repository}/") };
         let mut names = Self {
@@ -56,12 +61,12 @@ impl<'application> ImageNames<'application> {
                 names.stacks.insert(canonical(reference), value);
             }
         }
-        for reference in definitions.images.iter().flat_map(|image| &image.references) {
+        for reference in own_images(definitions).flat_map(|image| &image.references) {
             let bare = canonical(names.bare(reference));
             names.images.entry(bare).or_insert(reference);
         }
         // What is written in full means just that.
-        for reference in definitions.images.iter().flat_map(|image| &image.references) {
+        for reference in own_images(definitions).flat_map(|image| &image.references) {
             names.images.insert(canonical(reference), reference);
         }
         names
@@ -73,13 +78,13 @@ impl<'application> ImageNames<'application> {
     }
 
     /// Every reference of a stack, in canonical form, that no image of the application has.
-    pub(super) fn of_stacks(&self) -> BTreeSet<String> {
+    pub(crate) fn of_stacks(&self) -> BTreeSet<String> {
         let all = self.stacks.keys();
         all.filter(|reference| !self.images.contains_key(*reference)).cloned().collect()
     }
 
     /// What `image` means; `is_stack` where the service says itself that it runs a stack.
-    pub(super) fn meaning(&self, image: &str, is_stack: bool) -> Meaning {
+    pub(crate) fn meaning(&self, image: &str, is_stack: bool) -> Meaning {
         let fixed = if self.fix_tags { suggest(image) } else { None };
         let forms = std::iter::once(image).chain(fixed.as_deref());
         for form in forms {
@@ -110,7 +115,7 @@ impl<'application> ImageNames<'application> {
     }
 
     /// The error for a service that is to run a stack that is not there.
-    pub(super) fn unknown_stack(&self, image: &str) -> Diagnostic {
+    pub(crate) fn unknown_stack(&self, image: &str) -> Diagnostic {
         let environment = &self.definitions.environment;
         let (name, _) = split_tag(self.bare(image));
         if let Ok(package) = self.definitions.package(name)

@@ -11,7 +11,8 @@ use ailtire_manifest::{Deployment, Package, fill_excerpts};
 
 use crate::Application;
 use crate::findings::Findings;
-use images::{ImageNames, Meaning};
+pub(crate) use images::{ImageNames, Meaning};
+pub(crate) use order::needed_packages;
 
 /// How many stacks there may be: services that run stacks that run stacks multiply.
 const LIMIT: usize = 1000;
@@ -83,7 +84,16 @@ impl Application {
     /// Everything that was found, where a design can't be used, a stack runs in itself, stacks wait
     /// for one another, or there is no stack.
     pub fn stacks(&self, root: Option<usize>) -> Result<StackTree, Vec<Diagnostic>> {
-        let mut growth = Growth::new(self);
+        self.stacks_for(root, Purpose::Deployment)
+    }
+
+    /// [`Application::stacks`], whose designs are read for `purpose`.
+    pub(crate) fn stacks_for(
+        &self,
+        root: Option<usize>,
+        purpose: Purpose,
+    ) -> Result<StackTree, Vec<Diagnostic>> {
+        let mut growth = Growth { purpose, ..Growth::new(self) };
         match root.filter(|&package| self.definitions.packages[package].parent.is_some()) {
             Some(package) => growth.grow(package),
             None => growth.grow_application(),
@@ -136,12 +146,15 @@ struct Growth<'application> {
     names: ImageNames<'application>,
     stacks: Vec<StackInstance>,
     findings: Findings,
+    /// What designs are read for.
+    purpose: Purpose,
 }
 
 impl<'application> Growth<'application> {
     fn new(application: &'application Application) -> Self {
         let names = ImageNames::new(&application.definitions, &application.load_options);
-        Self { application, names, stacks: Vec::new(), findings: Findings::default() }
+        let (stacks, findings) = (Vec::new(), Findings::default());
+        Self { application, names, stacks, findings, purpose: Purpose::default() }
     }
 
     fn packages(&self) -> &'application [Package] {
@@ -267,7 +280,7 @@ impl<'application> Growth<'application> {
             process: options.process_environment.clone(),
             stack_images: self.names.of_stacks(),
             fix_tags: options.fix_tags,
-            purpose: Purpose::Deployment,
+            purpose: self.purpose,
         };
         let read = ailtire_compose::read(&self.application.tree, &deployment.design, &context);
         self.findings.extend(read.diagnostics);
@@ -380,7 +393,7 @@ fn unreferenced(package: &Package, deployment: &Deployment) -> Diagnostic {
     ))
 }
 
-fn replicated(service: &str, replicas: u64, location: Location) -> Diagnostic {
+pub(crate) fn replicated(service: &str, replicas: u64, location: Location) -> Diagnostic {
     let message = format!("`{service}` asks for {replicas} replicas of a stack, and gets one");
     Diagnostic::warning("replicated-stack", message)
         .at(location)

@@ -8,7 +8,7 @@ use ailtire_manifest::Package;
 use super::StackInstance;
 
 /// The packages with a stack that `package` depends on, through packages that have none.
-pub(super) fn needed_packages(packages: &[Package], package: usize) -> BTreeSet<usize> {
+pub(crate) fn needed_packages(packages: &[Package], package: usize) -> BTreeSet<usize> {
     let mut needed = BTreeSet::new();
     let mut seen = BTreeSet::from([package]);
     let mut pending = packages[package].depends.clone();

@@ -10,11 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ailtire_docker::{Engine, EngineError, ImageStore};
 use ailtire_events::{Diagnostic, EventKind, EventSink, Location};
-use ailtire_swarm::{ResolvedImage, ResolvedImages};
 use ailtire_terms::reference::{canonical, split_tag};
 use futures_util::StreamExt;
+use serde::{Deserialize, Serialize};
 
-use crate::build::BuiltReference;
+use crate::observe::Observed;
+use crate::{Identity, ResolvedImage, ResolvedImages, label};
 
 /// How many images are looked up at once.
 const LOOKUPS: usize = 8;
@@ -34,19 +35,45 @@ pub enum ResolveImage {
     Never,
 }
 
-/// What an image is looked up with.
-pub(super) struct Lookup<'lookup> {
-    pub(super) engine: &'lookup Engine,
+/// An image of the application, as it was built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinnedImage {
+    /// Its id in the engine that built it.
+    pub id: String,
+    /// Fingerprint of its inputs.
+    pub fingerprint: String,
+}
+
+/// What images are looked up with.
+pub struct Lookup<'lookup> {
+    /// The engine, which asks the registries.
+    pub engine: &'lookup Engine,
     /// What the engine has.
-    pub(super) store: &'lookup ImageStore,
+    pub store: &'lookup ImageStore,
     /// What the application builds, by reference in canonical form.
-    pub(super) built: BTreeMap<String, &'lookup BuiltReference>,
+    pub built: BTreeMap<String, PinnedImage>,
     /// What runs now: the image of a service's spec by the reference in its design.
-    pub(super) running: BTreeMap<String, String>,
+    pub running: BTreeMap<String, String>,
     /// Nodes of the swarm.
-    pub(super) nodes: u64,
-    pub(super) resolve: ResolveImage,
-    pub(super) sink: &'lookup dyn EventSink,
+    pub nodes: u64,
+    /// Whether registries are asked.
+    pub resolve: ResolveImage,
+    /// Hears of images that keep what they are because nobody answers.
+    pub sink: &'lookup dyn EventSink,
+}
+
+impl Observed {
+    /// The images that services of a deployment run, by the reference in their design.
+    pub fn running_images(&self, identity: &Identity) -> BTreeMap<String, String> {
+        let services = self.services.iter();
+        let services = services.filter(|service| identity.owns(&service.spec.labels));
+        services
+            .filter_map(|service| {
+                let reference = service.spec.labels.get(label::IMAGE)?.clone();
+                Some((reference, service.spec.task_template.container_spec.image.clone()))
+            })
+            .collect()
+    }
 }
 
 impl Lookup<'_> {
@@ -55,7 +82,7 @@ impl Lookup<'_> {
     /// # Errors
     ///
     /// A finding for each image that services could not get.
-    pub(super) async fn all(
+    pub async fn all(
         &self,
         wanted: BTreeMap<String, Location>,
     ) -> Result<ResolvedImages, Vec<Diagnostic>> {
@@ -87,7 +114,7 @@ impl Lookup<'_> {
         let fingerprint = built.map(|built| built.fingerprint.clone());
         let run = match built {
             _ if self.resolve == ResolveImage::Never => reference.to_owned(),
-            Some(built) if self.nodes <= 1 => built.image_id.clone(),
+            Some(built) if self.nodes <= 1 => built.id.clone(),
             Some(built) => self.pushed(reference, built, location).await?,
             None => self.foreign(reference, location).await?,
         };
@@ -98,7 +125,7 @@ impl Lookup<'_> {
     async fn pushed(
         &self,
         reference: &str,
-        built: &BuiltReference,
+        built: &PinnedImage,
         location: &Location,
     ) -> Result<String, Box<Diagnostic>> {
         let refuse = |why: String| {
@@ -117,7 +144,7 @@ impl Lookup<'_> {
         };
         let is_built = |digest: &str| {
             let pinned = format!("{}@{digest}", split_tag(reference).0);
-            self.store.id_of(&pinned) == Some(&*built.image_id)
+            self.store.id_of(&pinned) == Some(&*built.id)
         };
         let running = self
             .running

@@ -1,0 +1,20 @@
+//! The program that stack images run.
+
+use std::path::Path;
+
+use ailtire::ManagerProgram;
+
+use crate::error::Failure;
+
+include!(concat!(env!("OUT_DIR"), "/manager.rs"));
+
+/// The program in `file`, else the one that this program carries, if it does.
+///
+/// # Errors
+///
+/// A [`Failure`] where the file can't be read.
+pub(crate) fn program(file: Option<&Path>) -> Result<Option<ManagerProgram>, Failure> {
+    let Some(file) = file else { return Ok(EMBEDDED.map(ManagerProgram::from)) };
+    let bytes = std::fs::read(file).map_err(|error| Failure::io("read", file.display(), &error))?;
+    Ok(Some(ManagerProgram::from(bytes)))
+}

@@ -1,0 +1,38 @@
+//! What changes restarts, and nothing else does.
+
+use std::fs;
+
+use super::Example;
+
+#[test]
+fn a_changed_image_restarts_its_service_alone() {
+    let example = Example::new();
+    example.done(&["up"]);
+    let before = example.tasks();
+    let server = "api/MyPackage/SubPackage/deploy/mserviceA/server.js";
+    let path = example.application.path(server);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("apple: 100", "apple: 7")).unwrap();
+    example.done(&["up"]);
+    let after = example.tasks();
+    for (service, tasks) in &before {
+        let is_changed = *service == "mypackage/subpackage/mserviceA";
+        assert_eq!(after[service] != *tasks, is_changed, "{service}");
+    }
+    assert!(example.get("/mypackage/stock").unwrap().body.contains("\"apple\":7"));
+    rotate(&example);
+    example.application.done(&["down"]);
+}
+
+/// A new token opens the interface, the one before does not, and no service restarts.
+fn rotate(example: &Example) {
+    let (tasks, old) = (example.tasks(), example.token());
+    let new = example.application.done(&["token", "--rotate"]).stdout.trim().to_owned();
+    assert_ne!(new, old);
+    example.answered("/mypackage/orders", 200);
+    assert_eq!(example.admin("GET", "/_admin/status", &new).unwrap().status, 200);
+    assert_eq!(example.admin("GET", "/_admin/status", &old).unwrap().status, 401);
+    example.done(&["up"]);
+    assert_eq!(example.token(), new);
+    assert_eq!(example.tasks(), tasks);
+}
