@@ -10,6 +10,7 @@ use ailtire_events::Diagnostic;
 use ailtire_fingerprint::{FORMAT, ImageInputs, RecordedEntry, RecordedInputs, Settings};
 use ailtire_registry::sha256;
 use ailtire_terms::suggests_secret;
+use ailtire_tree::Digest;
 use ring::digest::{Context, SHA256};
 use serde_json::{Value, json};
 
@@ -93,7 +94,9 @@ fn read_file(
         }
     }
     let digest = context.finish();
-    Ok(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    // Only its form is used.
+    let bytes = digest.as_ref().try_into().map_err(io::Error::other)?;
+    Ok(Digest::from_bytes(bytes).to_string())
 }
 
 /// The context of the image with this index in the definitions, as it is built.

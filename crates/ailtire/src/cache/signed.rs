@@ -88,7 +88,7 @@ impl Statement {
         for listed in listed.iter().rev().filter(may_be).take(MOST) {
             let found = client.attached(registry, repository, &self.digest, listed, LONGEST);
             match found.await {
-                Ok(None) => why = "its signature is not there any more".to_owned(),
+                Ok(None) => why = String::from("its signature is not there any more"),
                 Ok(Some((kind, _))) if kind != ENVELOPE => {
                     why = Refusal::NoEnvelope.to_string();
                 }
