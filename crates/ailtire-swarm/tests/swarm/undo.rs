@@ -3,6 +3,7 @@
 use ailtire_events::EventKind;
 use ailtire_swarm::ServiceEnd;
 use ailtire_swarm::spec::ServiceMode;
+use std::collections::BTreeSet;
 
 use crate::support::{Lab, after};
 

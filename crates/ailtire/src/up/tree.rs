@@ -19,7 +19,8 @@ use crate::stacks::StackInstance;
 use crate::{Application, Error};
 
 /// Variables of the format that set up managers, and go to the root's where they are given.
-const FOR_MANAGERS: [&str; 3] = ["AILTIRE_ADMIN", "AILTIRE_LOG", "AILTIRE_TIMEOUT"];
+const FOR_MANAGERS: [&str; 4] =
+    ["AILTIRE_ADMIN", "AILTIRE_LOG", "AILTIRE_TIMEOUT", "AILTIRE_TRUST_FORWARDED"];
 
 /// All that is to run.
 pub(super) struct Tree {
