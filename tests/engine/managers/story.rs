@@ -74,7 +74,11 @@ fn look(example: &Example, token_was_said: bool) {
 fn unchanged(example: &Example) {
     let (tasks, tap) = (example.tasks(), Tap::start());
     let arguments = example.arguments(&["up"]);
-    let run = example.application.command_with(tap.address(), &arguments).output().unwrap();
+    let up = || example.application.command_with(tap.address(), &arguments).output().unwrap();
+    // What is built is known of an engine by its address, and the tap has one of its own.
+    assert_eq!(up().status.code(), Some(0));
+    tap.forget();
+    let run = up();
     let said = String::from_utf8_lossy(&run.stderr);
     assert_eq!(run.status.code(), Some(0), "{said}");
     assert!(!said.contains("Token"), "{said}");
@@ -82,8 +86,6 @@ fn unchanged(example: &Example) {
     let changes: Vec<_> = requests
         .iter()
         .filter(|line| ["POST ", "PUT ", "DELETE "].iter().any(|verb| line.starts_with(verb)))
-        // Asks what a base is.
-        .filter(|line| !line.starts_with("POST /session "))
         .collect();
     assert_eq!(changes, [""; 0]);
     assert_eq!(example.tasks(), tasks);
