@@ -22,6 +22,7 @@ mod printed;
 mod push;
 mod registry;
 mod release;
+mod stack_images;
 mod state;
 mod support;
 mod tap;
