@@ -166,6 +166,24 @@ fn another_program_is_another_stack_image() {
 }
 
 #[test]
+fn without_the_program_everything_but_stack_images_is_built() {
+    let application = nested();
+    fs::write(application.path("program"), "").unwrap();
+    let run = application.run(&["build", "--manager", "program", "--keep-going"]);
+    assert_eq!(run.code, Some(1), "{run}");
+    assert!(run.stderr.contains("cargo xtask manager"), "{run}");
+    assert!(run.stderr.contains("--manager FILE"), "{run}");
+    let leaves = ["web", "pay"].map(|image| application.reference(image));
+    let arguments =
+        [&["--manager", "program"], &leaves.each_ref().map(String::as_str)[..]].concat();
+    let run = application.built(&arguments);
+    assert_eq!((&run.summary()["fresh"], run.built()), (&2.into(), Vec::new()), "{run}");
+    // With it, what is missing is built, and its absence is nobody's business any more.
+    assert_eq!(application.built(&[]).built(), STACKS);
+    assert_eq!(application.run(&["graph", "--manager", "program"]).code, Some(0));
+}
+
+#[test]
 fn stack_images_are_pushed_like_any_other() {
     let registry = crate::push::plain_registry();
     let repository = format!("{}/team", registry.address());
