@@ -1,5 +1,7 @@
 //! Going back after a failure.
 
+use std::collections::BTreeSet;
+
 use ailtire_events::EventKind;
 use ailtire_swarm::ServiceEnd;
 use ailtire_swarm::spec::ServiceMode;
