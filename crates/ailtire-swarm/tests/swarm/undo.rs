@@ -94,7 +94,7 @@ async fn removal_leaves_nothing() {
     lab.deployed().await;
     lab.events.clear();
     let options = ailtire_swarm::RemoveOptions {
-        namespaces: std::collections::BTreeSet::new(),
+        namespaces: BTreeSet::new(),
         volumes: true,
         timeout: std::time::Duration::from_mins(1),
         keep: BTreeSet::new(),
