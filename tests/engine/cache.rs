@@ -14,7 +14,7 @@ use crate::stack_images::nested;
 use crate::support::{Run, TestApplication};
 
 /// Three images: two on their own, one on another one.
-fn three_images() -> TestApplication {
+pub(crate) fn three_images() -> TestApplication {
     let build = "module.exports = { base: { dir: 'base' }, web: { dir: 'web' }, \
                  doc: { dir: 'doc', labels: { a: 'b' } } };";
     let application = TestApplication::new(&[
@@ -29,13 +29,13 @@ fn three_images() -> TestApplication {
     application
 }
 
-struct Machines {
-    cluster: Cluster,
+pub(crate) struct Machines {
+    pub(crate) cluster: Cluster,
     _folder: tempfile::TempDir,
 }
 
 impl Machines {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let cluster = Cluster::start(folder.path(), 2).unwrap();
         Self { cluster, _folder: folder }
@@ -58,17 +58,17 @@ impl Machines {
         application.command_with(self.node(node).host(), &arguments)
     }
 
-    fn build(&self, node: usize, application: &TestApplication, more: &[&str]) -> Run {
+    pub(crate) fn build(&self, node: usize, application: &TestApplication, more: &[&str]) -> Run {
         Run::of(self.command(node, application, more).output().unwrap())
     }
 
-    fn built(&self, node: usize, application: &TestApplication, more: &[&str]) -> Run {
+    pub(crate) fn built(&self, node: usize, application: &TestApplication, more: &[&str]) -> Run {
         let run = self.build(node, application, more);
         assert_eq!(run.code, Some(0), "{run}");
         run
     }
 
-    fn requests(&self) -> Vec<RegistryRequest> {
+    pub(crate) fn requests(&self) -> Vec<RegistryRequest> {
         self.cluster.registry_log().unwrap().settled().unwrap()
     }
 
@@ -82,11 +82,11 @@ impl Machines {
     }
 }
 
-fn count(run: &Run, what: &str) -> u64 {
+pub(crate) fn count(run: &Run, what: &str) -> u64 {
     run.summary()[what].as_u64().unwrap_or_default()
 }
 
-fn codes(run: &Run) -> Vec<&str> {
+pub(crate) fn codes(run: &Run) -> Vec<&str> {
     run.events("diagnostic").iter().map(|it| it["diagnostic"]["code"].as_str().unwrap()).collect()
 }
 
@@ -221,7 +221,7 @@ fn a_tag_that_was_moved_is_set_again_by_manifest_alone() {
     assert_eq!(found, [sha256(&named)]);
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     std::io::Write::write_all(&mut file, bytes).unwrap();
     let output = Command::new("sha256sum").arg(file.path()).output().unwrap();
@@ -311,14 +311,14 @@ fn a_registry_that_does_not_know_who_asks_keeps_nothing_from_being_built() {
     forget(&repository);
 }
 
-const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
-const DOCKER: &str = "application/vnd.docker.distribution.manifest.v2+json";
+pub(crate) const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const DOCKER: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
 /// Manifests of a registry, read and written by hand.
-struct Manifests(String);
+pub(crate) struct Manifests(pub(crate) String);
 
 impl Manifests {
-    fn request(&self, arguments: &[&str], path: &str) -> Vec<u8> {
+    pub(crate) fn request(&self, arguments: &[&str], path: &str) -> Vec<u8> {
         need("curl", "curl").unwrap();
         let url = format!("http://{}/v2/{path}", self.0);
         let mut command = Command::new("curl");
@@ -328,24 +328,24 @@ impl Manifests {
         output.stdout
     }
 
-    fn statements(&self, repository: &str) -> Vec<String> {
+    pub(crate) fn statements(&self, repository: &str) -> Vec<String> {
         let list = self.request(&[], &format!("{repository}/tags/list"));
         let list: Value = serde_json::from_slice(&list).unwrap();
         let tags = list["tags"].as_array().unwrap().iter().filter_map(Value::as_str);
         tags.filter(|tag| tag.starts_with("ailtire-")).map(str::to_owned).collect()
     }
 
-    fn get(&self, repository: &str, tag: &str) -> Value {
+    pub(crate) fn get(&self, repository: &str, tag: &str) -> Value {
         self.get_as(repository, tag, OCI)
     }
 
-    fn get_as(&self, repository: &str, tag: &str, kind: &str) -> Value {
+    pub(crate) fn get_as(&self, repository: &str, tag: &str, kind: &str) -> Value {
         let accept = format!("Accept: {kind}");
         let path = format!("{repository}/manifests/{tag}");
         serde_json::from_slice(&self.request(&["--header", &accept], &path)).unwrap()
     }
 
-    fn put(&self, repository: &str, tag: &str, manifest: &Value) {
+    pub(crate) fn put(&self, repository: &str, tag: &str, manifest: &Value) {
         let kind = format!("Content-Type: {OCI}");
         let body = manifest.to_string();
         let arguments = ["--request", "PUT", "--header", &kind, "--data-binary", &body];

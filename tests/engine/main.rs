@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 #![allow(clippy::needless_raw_string_hashes, reason = "snapbox writes them so")]
 
+mod attest;
 mod cache;
 mod ci;
 mod context;
@@ -22,6 +23,7 @@ mod printed;
 mod push;
 mod registry;
 mod release;
+mod signed_cache;
 mod stack_images;
 mod state;
 mod support;

@@ -21,7 +21,7 @@ pub(crate) fn build() -> Outcome<PathBuf> {
         .args(["build", "--package", NAME, "--profile", "manager", "--target", TARGET])
         .arg("--target-dir")
         .arg(folder.join("build"))
-        .env("CARGO_ENCODED_RUSTFLAGS", flags().join("\u{1f}"));
+        .env("CARGO_ENCODED_RUSTFLAGS", [flags(), small()].concat().join("\u{1f}"));
     process::run(&mut command)?;
     let built = folder.join("build").join(TARGET).join("manager").join(NAME);
     let program = folder.join(NAME);
@@ -29,6 +29,20 @@ pub(crate) fn build() -> Outcome<PathBuf> {
     let size = fs::metadata(&program)?.len();
     terminal::status("Built", &format!("{NAME}, {} kB", size / 1000));
     Ok(program)
+}
+
+/// Flags for a small program: it never unwinds, and functions of the same code are one.
+fn small() -> Vec<String> {
+    [
+        "-C",
+        "force-unwind-tables=no",
+        "-C",
+        "link-arg=-Wl,--icf=all",
+        "-C",
+        "link-arg=-Wl,-z,pack-relative-relocs",
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
 /// Flags for a static program that names no folder of this machine.

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     affected, build, check, clean, completions, compose, context, deploy, down, graph, history,
-    logs, manual, plan, push, release, rollback, status, token, undeploy, up, why,
+    key, logs, manual, plan, push, release, rollback, status, token, undeploy, up, verify, why,
 };
 use crate::error::Failure;
 use crate::exit;
@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Check(check::CheckArguments),
     Compose(compose::ComposeArguments),
     Clean(clean::CleanArguments),
+    Verify(verify::VerifyArguments),
+    Key(key::KeyArguments),
     Completions(completions::CompletionsArguments),
     #[command(hide = true)]
     Manual(manual::ManualArguments),

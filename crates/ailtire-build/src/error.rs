@@ -135,7 +135,6 @@ impl From<Error> for Failure {
                  at its manager's interface",
             ),
             Error::NoToken(error) => Self::new(exit::FAILED, message).hint(error.help()),
-            Error::Token(_) => Self::new(exit::IO, message),
             Error::History(_) => Self::new(exit::ENGINE, message)
                 .hint("what runs is not touched; `ailtire-build history` shows what can be read"),
             Error::State(_) => Self::new(exit::IO, message)
@@ -144,7 +143,7 @@ impl From<Error> for Failure {
                 .hint("`--allow-outside` names a directory that is there"),
             Error::Io { action: "open", .. } => Self::new(exit::UNUSABLE, message)
                 .hint("`--app` names the directory of an application"),
-            Error::Io { .. } => Self::new(exit::IO, message),
+            Error::Token(_) | Error::Io { .. } => Self::new(exit::IO, message),
         }
     }
 }

@@ -11,6 +11,7 @@ mod error;
 mod exit;
 mod files;
 mod interrupt;
+mod keys;
 mod manager;
 mod opening;
 mod printer;
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
 fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Result<u8, Failure> {
     use commands::{
         affected, build, check, clean, completions, compose, context, deploy, down, graph, history,
-        logs, manual, plan, push, release, rollback, status, token, undeploy, up, why,
+        key, logs, manual, plan, push, release, rollback, status, token, undeploy, up, verify, why,
     };
     match command {
         Command::Build(arguments) => block_on(build::run(global, arguments, printer)),
@@ -60,6 +61,8 @@ fn run(global: &GlobalArguments, command: Command, printer: &Arc<Printer>) -> Re
         Command::Release(arguments) => block_on(release::run(global, arguments, printer)),
         Command::Graph(arguments) => graph::run(global, &arguments, printer),
         Command::Context(arguments) => context::run(global, &arguments, printer),
+        Command::Verify(arguments) => block_on(verify::run(global, &arguments, printer)),
+        Command::Key(arguments) => key::run(&arguments, printer),
         Command::Check(arguments) => check::run(global, &arguments, printer),
         Command::Compose(arguments) => compose::run(global, &arguments, printer),
         Command::Clean(arguments) => block_on(clean::run(global, arguments, printer)),

@@ -49,7 +49,8 @@ mod registry_setup;
 mod secrets;
 mod stream;
 mod swarm_info;
-#[cfg(all(test, feature = "build"))]
+#[cfg(test)]
+#[cfg(feature = "build")]
 mod test_data;
 mod tls;
 

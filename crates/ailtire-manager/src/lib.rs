@@ -19,7 +19,6 @@ pub mod page;
 mod place;
 mod program;
 pub mod report;
-mod resolve;
 mod settings;
 mod setup;
 mod shutdown;

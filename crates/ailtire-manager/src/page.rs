@@ -1,6 +1,6 @@
 //! The page: what `/_admin/` shows in a browser.
 //!
-//! Everything is rendered here, from a [`StackReport`], and works without JavaScript: a button is a
+//! Everything is rendered here, from a [`StackReport`](crate::report::StackReport), and works without JavaScript: a button is a
 //! link to a page that asks first, and that page is a form. The script adds what only a script can:
 //! it keeps the page up to date, asks in a dialog, and follows a log. It takes what it shows from
 //! the very same pages, so that nothing is worded or escaped twice.
@@ -8,7 +8,7 @@
 //! All addresses are relative, so that the page works behind gateways that replace prefixes. The
 //! content security policy of [`HEADERS`] lets in nothing that is not of this origin and nothing
 //! that is written into the page itself. Names, errors and log lines are whatever somebody wrote:
-//! they go through [`words::clean`] and through the escaping of `maud`, which knows no other way.
+//! they go through `words::clean` and through the escaping of `maud`, which knows no other way.
 
 mod assets;
 mod confirm;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ailtire_gateway::{Gateway, GatewayOptions, Limits, serve};
+use ailtire_gateway::{DnsResolver, Gateway, GatewayOptions, Limits, serve};
 use http::{Method, StatusCode};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -21,7 +21,6 @@ use crate::auth::Token;
 use crate::bundle::Content;
 use crate::client::Ask;
 use crate::life::{self, End};
-use crate::resolve::NameServer;
 use crate::settings::{Settings, TLS_PORT};
 use crate::state::{Manager, gateway_route};
 use crate::{client, deploy, log, place, tls, whoami};
@@ -47,7 +46,8 @@ Usage: ailtire-manager [--stack DIRECTORY] [--listen ADDRESS]
 
 Everything else is told by variables: AILTIRE_APPNAME, AILTIRE_ENV, AILTIRE_STACKNAME, AILTIRE_PARENT,
 AILTIRE_ADMIN (off: no interface), AILTIRE_LOG (error, warn, info, debug), AILTIRE_TIMEOUT (seconds that a
-service may take), AILTIRE_REMOVE_ON_STOP (1: SIGTERM removes the stack), DOCKER_HOST.
+service may take), AILTIRE_TRUST_FORWARDED (on: X-Forwarded-For is believed), AILTIRE_REMOVE_ON_STOP (1:
+SIGTERM removes the stack), DOCKER_HOST.
 ";
 
 /// Runs the program with the arguments and variables of the process; its exit code.
@@ -161,7 +161,9 @@ async fn serve_stack(settings: Settings) -> Result<(), String> {
         bound.map_err(|error| format!("{address} can't be listened on: {error}"))
     };
     let listener = bind(listen).await?;
-    let gateway = Gateway::new(GatewayOptions::default(), Arc::new(NameServer));
+    let options =
+        GatewayOptions { trusts_forwarded: settings.trusts_forwarded, ..GatewayOptions::default() };
+    let gateway = Gateway::new(options, Arc::new(DnsResolver::new()));
     let (sender, commands) = mpsc::channel(COMMANDS);
     let manager = Arc::new(Manager::new(settings, content, gateway, sender));
     serve_routes_at_once(&manager);

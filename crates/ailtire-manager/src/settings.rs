@@ -48,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) tls: [PathBuf; 2],
     /// Where the engine is.
     pub(crate) engine: EndpointOptions,
+    /// Whether what requests say of those before us (`X-Forwarded-For` and the like) is believed.
+    pub(crate) trusts_forwarded: bool,
     /// All variables, for what the design left to them.
     pub(crate) variables: BTreeMap<String, String>,
 }
@@ -85,6 +87,8 @@ impl Settings {
             instance: get("AILTIRE_STACKNAME"),
             path: get("AILTIRE_STACKPATH").map(|path| path.split('/').map(str::to_owned).collect()),
             service: get("AILTIRE_SERVICENAME"),
+            // Behind another manager it is that one's word; strangers could claim anything.
+            trusts_forwarded: parent.is_some() || is_on("AILTIRE_TRUST_FORWARDED"),
             parent,
             has_admin: get("AILTIRE_ADMIN").is_none_or(|value| value != "off"),
             removes_on_stop: is_on("AILTIRE_REMOVE_ON_STOP"),

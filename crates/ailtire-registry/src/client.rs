@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_util::client::legacy;
 use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
@@ -20,8 +20,8 @@ use crate::connect::{ConnectError, Connector, host_of, is_loopback};
 use crate::digest::sha256;
 use crate::error::RegistryError;
 
-/// Manifests that are longer are none.
-const LONGEST: usize = 4 * 1024 * 1024;
+/// Answers that are longer are not read.
+const LONGEST: usize = 32 * 1024 * 1024;
 /// How often something is asked that a registry was too busy for.
 const ATTEMPTS: u32 = 3;
 /// How long it waits before it asks again, the first time; four times as long the time after.
@@ -85,6 +85,8 @@ struct Inner {
     credentials: HashMap<String, Credentials>,
     registries: Mutex<HashMap<String, Once<Known>>>,
     tokens: Mutex<Tokens>,
+    /// Which registries list what is attached to a manifest.
+    referrers: Mutex<HashMap<String, Arc<OnceCell<bool>>>>,
     requests: AtomicU64,
 }
 
@@ -103,10 +105,10 @@ struct Known {
 }
 
 /// An answer, whole.
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 #[derive(Deserialize)]
@@ -116,12 +118,12 @@ struct Token {
 }
 
 /// What is asked for.
-struct Ask<'ask> {
-    method: Method,
+pub(crate) struct Ask<'ask> {
+    pub(crate) method: Method,
     /// Everything behind the registry, or a whole address.
-    path: String,
-    repository: &'ask str,
-    content: Option<(&'ask str, Bytes)>,
+    pub(crate) path: String,
+    pub(crate) repository: &'ask str,
+    pub(crate) content: Option<(&'ask str, Bytes)>,
 }
 
 impl Client {
@@ -139,6 +141,7 @@ impl Client {
             credentials,
             registries: Mutex::default(),
             tokens: Mutex::default(),
+            referrers: Mutex::default(),
             requests: AtomicU64::new(0),
         };
         Self { inner: Arc::new(inner) }
@@ -214,13 +217,61 @@ impl Client {
         reference: &str,
         manifest: &Manifest,
     ) -> Result<(), RegistryError> {
+        self.put_referrer(registry, repository, reference, manifest).await.map(drop)
+    }
+
+    /// As [`Client::put_manifest`]; whether the registry lists it for the subject that it names.
+    pub(crate) async fn put_referrer(
+        &self,
+        registry: &str,
+        repository: &str,
+        reference: &str,
+        manifest: &Manifest,
+    ) -> Result<bool, RegistryError> {
         let content = Some((&*manifest.media_type, manifest.bytes.clone()));
         let path = format!("/v2/{repository}/manifests/{reference}");
         let ask = Ask { method: Method::PUT, path, repository, content };
-        accepted(registry, repository, self.ask(registry, &ask).await?).map(drop)
+        let answer = accepted(registry, repository, self.ask(registry, &ask).await?)?;
+        Ok(answer.headers.contains_key("oci-subject"))
     }
 
-    /// Sees to it that `repository` has a blob of a few bytes.
+    /// Whether `registry` lists what is attached to a manifest, found out by who asks first.
+    pub(crate) fn lists_referrers(&self, registry: &str) -> Arc<OnceCell<bool>> {
+        let known = self.inner.referrers.lock();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(registry.to_owned()).or_default())
+    }
+
+    /// The blob with `digest`; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError`] where the registry refuses or can't be asked, or where what it has is not
+    /// what the digest says, or longer than `most` bytes.
+    pub async fn blob(
+        &self,
+        registry: &str,
+        repository: &str,
+        digest: &str,
+        most: u64,
+    ) -> Result<Option<Bytes>, RegistryError> {
+        let path = format!("/v2/{repository}/blobs/{digest}");
+        let ask = Ask { method: Method::GET, path, repository, content: None };
+        let answer = self.ask(registry, &ask).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let body = accepted(registry, repository, answer)?.body;
+        if body.len() as u64 > most || sha256(&body) != digest {
+            return Err(protocol(
+                registry,
+                format!("the blob `{digest}` is not what it is called"),
+            ));
+        }
+        Ok(Some(body))
+    }
+
+    /// Sees to it that `repository` has a blob of some kilobytes.
     ///
     /// # Errors
     ///
@@ -229,9 +280,10 @@ impl Client {
         &self,
         registry: &str,
         repository: &str,
-        content: &'static [u8],
+        content: impl Into<Bytes>,
     ) -> Result<(), RegistryError> {
-        let digest = sha256(content);
+        let content = content.into();
+        let digest = sha256(&content);
         let ask = |method, path, content| Ask { method, path, repository, content };
         let path = format!("/v2/{repository}/blobs/{digest}");
         let there = self.ask(registry, &ask(Method::HEAD, path, None)).await?;
@@ -247,13 +299,13 @@ impl Client {
         };
         let mark = if location.contains('?') { '&' } else { '?' };
         let path = format!("{location}{mark}digest={digest}");
-        let content = Some(("application/octet-stream", Bytes::from_static(content)));
+        let content = Some(("application/octet-stream", content));
         let done = self.ask(registry, &ask(Method::PUT, path, content)).await?;
         accepted(registry, repository, done).map(drop)
     }
 
     /// Asks, with what the registry wants to be shown; again, if it is too busy.
-    async fn ask(&self, registry: &str, ask: &Ask<'_>) -> Result<Answer, RegistryError> {
+    pub(crate) async fn ask(&self, registry: &str, ask: &Ask<'_>) -> Result<Answer, RegistryError> {
         let known = self.known(registry).await?;
         let uri = if ask.path.starts_with('/') {
             format!("{}{}", known.base, ask.path)
@@ -402,7 +454,15 @@ impl Client {
                 )?;
             let (parts, body) = response.into_parts();
             let body = Limited::new(body, LONGEST).collect().await;
-            let body = body.map_err(|error| busy(error.to_string()))?.to_bytes();
+            let body = body.map_err(|error| {
+                // It would be too long the next time, too.
+                if error.is::<LengthLimitError>() {
+                    protocol(registry, format!("it is longer than {LONGEST} bytes"))
+                } else {
+                    busy(error.to_string())
+                }
+            })?;
+            let body = body.to_bytes();
             Ok(Answer { status: parts.status, headers: parts.headers, body })
         };
         let answered = tokio::time::timeout(self.inner.options.timeout, exchange).await;
@@ -455,7 +515,11 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-fn accepted(registry: &str, repository: &str, answer: Answer) -> Result<Answer, RegistryError> {
+pub(crate) fn accepted(
+    registry: &str,
+    repository: &str,
+    answer: Answer,
+) -> Result<Answer, RegistryError> {
     if answer.status.is_success() {
         return Ok(answer);
     }
@@ -479,7 +543,7 @@ fn message_of(answer: &Answer) -> String {
     message.map_or_else(|| answer.status.to_string(), str::to_owned)
 }
 
-fn protocol(registry: &str, why: String) -> RegistryError {
+pub(crate) fn protocol(registry: &str, why: String) -> RegistryError {
     RegistryError::Protocol { registry: registry.to_owned(), why }
 }
 

@@ -1,7 +1,7 @@
 //! Reads and writes manifests in container registries.
 //!
 //! A [`Client`] speaks the OCI distribution protocol as far as small things go: it asks which
-//! manifest a tag names, reads and writes manifests, and uploads blobs of a few bytes. Layers go
+//! manifest a tag names, reads and writes manifests and what is attached to them, and small blobs. Layers go
 //! through the Docker engine. What a registry answers is checked: a manifest is what its digest
 //! says, or an error.
 //!
@@ -13,8 +13,10 @@ mod client;
 mod connect;
 mod digest;
 mod error;
+mod referrers;
 
 pub use auth::Credentials;
 pub use client::{Client, ClientOptions, Manifest};
 pub use digest::sha256;
 pub use error::RegistryError;
+pub use referrers::{Artifact, Descriptor};

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ailtire_registry::{Client, ClientOptions, Credentials, Manifest, RegistryError, sha256};
+use ailtire_registry::{
+    Artifact, Client, ClientOptions, Credentials, Manifest, RegistryError, sha256,
+};
 use private_engine::Registry;
 
 const HASH: &str = "$2b$05$pFs4yt3cc4NeSFJvl/wd.empVt4k8AirGhYV4iKdRd18kjwdghNGy";
@@ -40,7 +42,7 @@ fn manifest(note: &str) -> Manifest {
 async fn round_trip(client: &Client, registry: &str) -> Result<(), RegistryError> {
     let sent = manifest("one");
     assert_eq!(client.manifest(registry, "team/a", "x").await?, None);
-    client.put_blob(registry, "team/a", b"{}").await?;
+    client.put_blob(registry, "team/a", "{}").await?;
     client.put_manifest(registry, "team/a", "x", &sent).await?;
     assert_eq!(client.manifest(registry, "team/a", "x").await?.as_ref(), Some(&sent));
     assert_eq!(client.manifest(registry, "team/a", &sent.digest).await?, Some(sent.clone()));
@@ -204,4 +206,45 @@ async fn a_token_is_fetched_once_for_each_scope() {
     client.manifest(&address, "a", "x").await.unwrap();
     client.manifest(&address, "a", "y").await.unwrap();
     assert_eq!(client.requests(), 4, "what it is, a token, two manifests");
+}
+
+#[tokio::test]
+async fn what_several_writers_attach_is_all_there() {
+    let registry = start(None);
+    let registry = registry.address();
+    let writer = || client(ClientOptions::default());
+    let subject = manifest("subject");
+    writer().put_blob(registry, "team/a", "{}").await.unwrap();
+    writer().put_manifest(registry, "team/a", "x", &subject).await.unwrap();
+    let artifact = |content: &str| Artifact {
+        artifact_type: "a/b".to_owned(),
+        media_type: "c/d".to_owned(),
+        content: content.to_owned().into(),
+        annotations: [("of".to_owned(), content[..3].to_owned())].into(),
+    };
+    let long = "two".repeat(20_000);
+    for content in ["one", &long, "one"] {
+        writer().attach(registry, "team/a", &subject, &[artifact(content)]).await.unwrap();
+    }
+    let reader = writer();
+    let listed = reader.referrers(registry, "team/a", &subject.digest).await.unwrap();
+    let of: Vec<_> = listed.iter().map(|it| &*it.annotations["of"]).collect();
+    assert_eq!(of, ["one", "two"]);
+    let get = async |place: usize, most: u64| {
+        reader.attached(registry, "team/a", &subject.digest, &listed[place], most).await
+    };
+    assert_eq!(get(0, 3).await, Ok(Some(("c/d".to_owned(), "one".into()))));
+    assert_eq!(get(1, 60_000).await, Ok(Some(("c/d".to_owned(), long.clone().into()))));
+    assert!(matches!(get(1, 59_999).await, Err(RegistryError::Protocol { .. })));
+    let other = sha256(b"other");
+    let wrong = reader.attached(registry, "team/a", &other, &listed[0], 3).await;
+    assert!(matches!(wrong, Err(RegistryError::Protocol { .. })));
+
+    // What is no index is replaced.
+    let tag = subject.digest.replace(':', "-");
+    reader.put_manifest(registry, "team/a", &tag, &manifest("no index")).await.unwrap();
+    let none = reader.referrers(registry, "team/a", &subject.digest).await;
+    assert!(matches!(none, Err(RegistryError::Protocol { .. })));
+    writer().attach(registry, "team/a", &subject, &[artifact("one")]).await.unwrap();
+    assert_eq!(reader.referrers(registry, "team/a", &subject.digest).await.unwrap().len(), 1);
 }

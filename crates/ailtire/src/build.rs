@@ -15,6 +15,7 @@ use serde::Serialize;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
+use crate::attest::AttestOptions;
 use crate::cache::{Cache, CacheOptions};
 use crate::plan::{Action, Plan, PlanOptions, PlannedBase, PlannedImage, recorded_id};
 use crate::prepare::Prepared;
@@ -42,6 +43,8 @@ pub struct BuildOptions {
     /// Whether a registry is asked for images that other machines built from the same inputs, and
     /// told of those that this one builds.
     pub cache: Option<CacheOptions>,
+    /// What is attached to the images that are pushed.
+    pub attest: Option<AttestOptions>,
     /// Whether only to say what would be done.
     pub dry_run: bool,
 }
@@ -140,7 +143,7 @@ impl Application {
     ) -> Result<Outcome, Error> {
         let forced = if options.no_cache { &options.plan.images } else { &options.plan.forced };
         let look_up = async {
-            match options.cache {
+            match options.cache.clone() {
                 Some(cache) => Cache::look_up(cache, plan, forced, engine, sink).await.map(Some),
                 None => Ok(None),
             }
@@ -192,7 +195,7 @@ fn fetch_key(base: &PlannedBase) -> FetchKey {
 
 /// One run over a plan.
 pub(crate) struct Run<'run> {
-    application: &'run Application,
+    pub(crate) application: &'run Application,
     pub(crate) plan: &'run Plan,
     pub(crate) options: &'run BuildOptions,
     pub(crate) engine: &'run Engine,

@@ -7,6 +7,7 @@
 
 mod affected;
 mod application;
+mod attest;
 mod build;
 mod cache;
 mod check;
@@ -31,6 +32,7 @@ mod stacks;
 mod up;
 
 pub use affected::Affected;
+pub use ailtire_attest::{KeyError, PublicKey, SigningKey};
 pub use ailtire_compose::to_yaml;
 pub use ailtire_context::{BaseKind, LeftOut};
 pub use ailtire_docker::{EndpointOptions, Engine, EngineError, ImageStore};
@@ -40,8 +42,9 @@ pub use ailtire_manifest::{Application as Definitions, ImageDefinition, Package,
 pub use ailtire_swarm::{self as swarm, HistoryError, OnFailure};
 pub use ailtire_terms::{did_you_mean, nearest};
 pub use application::{Access, Application, OpenOptions};
+pub use attest::{AttestOptions, Attestation, Verification};
 pub use build::{BuildOptions, BuiltReference, Outcome};
-pub use cache::CacheOptions;
+pub use cache::{CacheOptions, CacheTrust};
 pub use check::check;
 pub use clean::CleanReport;
 pub use context::{ContextReport, ListedEntry};

@@ -1,6 +1,6 @@
 //! What runs already as it is to be is left alone, whoever brought it there.
 
-use super::{Example, PATIENCE, wait_for};
+use super::{Example, PATIENCE, containers, wait_for};
 use crate::support::client;
 
 #[test]
@@ -25,11 +25,11 @@ fn a_manager_that_was_killed_goes_on_where_it_was() {
     example.done(&["up"]);
     let tasks = example.tasks();
     let manager = format!("{}_mypackage", example.root());
-    let old = example.containers(&manager);
+    let old = containers(&manager);
     let kill = format!("/containers/{}/kill", old[0]);
     assert!(client().post_json(&kill, &serde_json::json!({})).unwrap().status < 300);
     wait_for(PATIENCE, "another manager of the package", || {
-        let new = example.containers(&manager);
+        let new = containers(&manager);
         (!new.is_empty() && new != old).then_some(())
     })
     .unwrap();

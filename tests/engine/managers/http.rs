@@ -23,7 +23,7 @@ pub(super) fn request(
 ) -> Option<Answer> {
     let mut stream = connect(address)?;
     let headers: String =
-        headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        headers.iter().flat_map(|(name, value)| [*name, ": ", *value, "\r\n"]).collect();
     let text = format!(
         "{method} {path} HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n\
          Content-Length: 0\r\n{headers}\r\n"

@@ -97,15 +97,6 @@ impl Example {
         format!("{}-default", self.application.name)
     }
 
-    /// Containers of a service that run here.
-    fn containers(&self, service: &str) -> Vec<String> {
-        let tasks = client().running_tasks(service).unwrap();
-        let id = |task: &Value| {
-            task.pointer("/Status/ContainerStatus/ContainerID")?.as_str().map(str::to_owned)
-        };
-        tasks.iter().filter_map(id).collect()
-    }
-
     /// Waits until nothing of it is left.
     fn is_gone(&self) {
         wait_for(PATIENCE, "the end of all that was there", || {
@@ -113,4 +104,13 @@ impl Example {
         })
         .unwrap_or_else(|error| panic!("{error}: {:?}", self.application.objects().keys()));
     }
+}
+
+/// Containers of a service that run here.
+fn containers(service: &str) -> Vec<String> {
+    let tasks = client().running_tasks(service).unwrap();
+    let id = |task: &Value| {
+        task.pointer("/Status/ContainerStatus/ContainerID")?.as_str().map(str::to_owned)
+    };
+    tasks.iter().filter_map(id).collect()
 }

@@ -13,7 +13,7 @@ const ARCHITECTURE: &str = "ARCHITECTURE.md";
 
 /// Which of our crates a crate may use. Data moves down the page once; no stage uses a later one,
 /// and planning reaches no engine because nothing above `ailtire-docker` knows it.
-const ALLOWED: [(&str, &[&str]); 16] = [
+const ALLOWED: [(&str, &[&str]); 17] = [
     ("ailtire-events", &[]),
     ("ailtire-terms", &[]),
     ("ailtire-tree", &["ailtire-events"]),
@@ -26,6 +26,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ("ailtire-docker", &["ailtire-events", "ailtire-terms", "ailtire-tree", "ailtire-context"]),
     ("ailtire-compose", &["ailtire-events", "ailtire-terms", "ailtire-tree"]),
     ("ailtire-registry", &[]),
+    ("ailtire-attest", &[]),
     ("ailtire-swarm", &["ailtire-events", "ailtire-terms", "ailtire-compose", "ailtire-docker"]),
     ("ailtire-gateway", &[]),
     (
@@ -51,6 +52,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
             "ailtire-fingerprint",
             "ailtire-docker",
             "ailtire-registry",
+            "ailtire-attest",
             "ailtire-compose",
             "ailtire-swarm",
         ],

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ailtire::{
-    Application, BuildOptions, BuiltReference, CacheOptions, Engine, Outcome, PlanOptions,
+    Application, AttestOptions, BuildOptions, BuiltReference, CacheOptions, CacheTrust, Engine,
+    Outcome, PlanOptions,
 };
 use ailtire_events::{EventKind, EventSink};
 use clap::{Args, ValueEnum};
@@ -18,7 +19,7 @@ use crate::arguments::{GlobalArguments, ReleaseArguments};
 use crate::error::Failure;
 use crate::interrupt::Interrupt;
 use crate::printer::{Printer, Reporter};
-use crate::{exit, files, opening};
+use crate::{exit, files, keys, opening};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,6 +28,9 @@ Examples:
   ailtire-build build --env production --version 1.4.0 --repo registry.example/shop
   ailtire-build build --env NODE_ENV=test          with a build argument
   ailtire-build build --repo registry.example/team --push
+  ailtire-build build --repo registry.example/team --cache registry \
+      --cache-verify team.pub --cache-sign team    only what a known key signed
+  ailtire-build build --push --attest sbom,provenance --sign team.key
   ailtire-build build --since origin/main          only what a branch touches
   ailtire-build build --message-format json        one JSON object a line, for programs";
 
@@ -68,6 +72,14 @@ pub(crate) struct BuildArguments {
     #[command(flatten)]
     cache: CacheArguments,
 
+    /// Attach this to the images that are pushed (separated by commas)
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    attest: Vec<AttestKind>,
+
+    /// Sign what is attached with this private key; without it, that of `--cache-sign`
+    #[arg(long, value_name = "KEY", requires = "attest")]
+    sign: Option<PathBuf>,
+
     /// Say what would be done, and do nothing
     #[arg(long, conflicts_with = "metadata_file")]
     dry_run: bool,
@@ -81,7 +93,7 @@ pub(crate) struct BuildArguments {
 }
 
 /// Where what other machines built is looked up.
-#[derive(Debug, Clone, Copy, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct CacheArguments {
     /// Look up images by their inputs before building, and share what is built
     #[arg(long, value_name = "WHERE", env = "AILTIRE_CACHE", default_value = "none")]
@@ -98,6 +110,14 @@ pub(crate) struct CacheArguments {
     /// Have the engine fetch the images that the registry has
     #[arg(long)]
     load: bool,
+
+    /// Use what is found only if this public key signed it (repeatable)
+    #[arg(long, value_name = "PUBKEY")]
+    cache_verify: Vec<PathBuf>,
+
+    /// Sign what is built and shared with this private key (`ailtire-build key new`)
+    #[arg(long, value_name = "KEY")]
+    cache_sign: Option<PathBuf>,
 }
 
 /// Where images are looked up.
@@ -110,14 +130,53 @@ pub(crate) enum CacheKind {
     Registry,
 }
 
+/// What is attached to images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum AttestKind {
+    /// The packages that the context speaks of (SPDX)
+    Sbom,
+    /// What the image was made from (SLSA)
+    Provenance,
+}
+
+impl BuildArguments {
+    /// What is attached, if something is.
+    fn attest(&self, sink: &dyn EventSink) -> Result<Option<AttestOptions>, Failure> {
+        if self.attest.is_empty() {
+            return Ok(None);
+        }
+        let shares = self.cache.cache == CacheKind::Registry && !self.cache.cache_read_only;
+        if !self.push && !shares {
+            let message = "`--attest` attaches to images in a registry, and nothing is pushed";
+            return Err(Failure::usage(message).hint("add `--push`, or `--cache registry`"));
+        }
+        let file = self.sign.as_deref().or(self.cache.cache_sign.as_deref());
+        Ok(Some(AttestOptions {
+            sbom: self.attest.contains(&AttestKind::Sbom),
+            provenance: self.attest.contains(&AttestKind::Provenance),
+            key: file.map(|file| keys::private(file, sink)).transpose()?,
+        }))
+    }
+}
+
 impl CacheArguments {
     /// How a registry is used, if one is.
-    fn options(self) -> Option<CacheOptions> {
-        (self.cache == CacheKind::Registry).then_some(CacheOptions {
+    fn options(&self, sink: &dyn EventSink) -> Result<Option<CacheOptions>, Failure> {
+        let has_keys = self.cache_sign.is_some() || !self.cache_verify.is_empty();
+        if has_keys && self.cache == CacheKind::None {
+            let message = "`--cache-sign` and `--cache-verify` are of no use without a cache";
+            return Err(Failure::usage(message).hint("add `--cache registry`"));
+        }
+        let key = self.cache_sign.as_deref().map(|file| keys::private(file, sink)).transpose()?;
+        let verify: Result<Vec<_>, _> =
+            self.cache_verify.iter().map(|it| keys::public(it)).collect();
+        let trust = CacheTrust { keys: verify?, key };
+        Ok((self.cache == CacheKind::Registry).then_some(CacheOptions {
             read_only: self.cache_read_only,
             required: self.cache_required,
             load: self.load,
-        })
+            trust,
+        }))
     }
 }
 
@@ -158,7 +217,8 @@ async fn build(
         no_cache: arguments.no_cache,
         pull: arguments.pull,
         push: arguments.push,
-        cache: arguments.cache.options(),
+        cache: arguments.cache.options(&**reporter)?,
+        attest: arguments.attest(&**reporter)?,
         dry_run: arguments.dry_run,
     };
     let engine = interrupt.or_cancelled(engine).await?.map_err(Failure::gave_up)??;

@@ -13,6 +13,7 @@ mod events;
 pub(crate) mod graph;
 mod graph_formats;
 pub(crate) mod history;
+pub(crate) mod key;
 pub(crate) mod logs;
 pub(crate) mod manual;
 mod outcome;
@@ -26,6 +27,7 @@ pub(crate) mod status;
 pub(crate) mod token;
 pub(crate) mod undeploy;
 pub(crate) mod up;
+pub(crate) mod verify;
 pub(crate) mod why;
 mod why_service;
 

@@ -194,16 +194,13 @@ fn tell_address(
     }
     let instance = &up.instance;
     let how = if is_detached(&up.outcome) { "is on its way up" } else { "is up" };
-    let text = match (address, admin) {
-        (Some(address), Some(admin)) => {
-            format!("{instance} {how}: {address} (interface at {admin})")
-        }
-        _ => {
-            let diagnostic = Diagnostic::note("no-port", "the application publishes no port")
-                .help("give its stack one: `interface: { ports: { 80: 3000 } }` in `services.js`");
-            reporter.emit(EventKind::Diagnostic { diagnostic });
-            format!("{instance} {how}")
-        }
+    let text = if let (Some(address), Some(admin)) = (address, admin) {
+        format!("{instance} {how}: {address} (interface at {admin})")
+    } else {
+        let diagnostic = Diagnostic::note("no-port", "the application publishes no port")
+            .help("give its stack one: `interface: { ports: { 80: 3000 } }` in `services.js`");
+        reporter.emit(EventKind::Diagnostic { diagnostic });
+        format!("{instance} {how}")
     };
     reporter.say(&status("Up", GOOD, &text));
     Ok(())

@@ -1,6 +1,8 @@
 //! What there is to managers besides what they deploy: their token, their removal, and waiting for
 //! what they do.
 
+use std::collections::BTreeSet;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -75,10 +77,10 @@ async fn secrets(lab: &Lab) -> Vec<String> {
 /// Takes everything away, and expects that nothing is left.
 async fn remove_all(lab: &Lab) {
     let options = RemoveOptions {
-        namespaces: Default::default(),
+        namespaces: BTreeSet::default(),
         volumes: false,
         timeout: Duration::from_mins(1),
-        keep: Default::default(),
+        keep: BTreeSet::default(),
     };
     let identity = &lab.desired.identity;
     lab.events.clear();
@@ -119,7 +121,7 @@ async fn a_new_token_replaces_managers_alone() {
     let root = root(&lab);
     let id = start_root(&mut lab, &root).await;
     let first = token::secret_name(&lab.desired.identity.root);
-    assert_eq!(secrets(&lab).await, [first.clone()]);
+    assert_eq!(secrets(&lab).await, std::slice::from_ref(&first));
     let web = lab.tasks("web").await;
 
     let identity = lab.desired.identity.clone();
@@ -127,7 +129,7 @@ async fn a_new_token_replaces_managers_alone() {
     assert_eq!(token::rotate(&lab.engine, &identity, &chosen).await.unwrap(), 1);
     let second = token::find(&lab.engine, &identity).await.unwrap().unwrap();
     assert_ne!(second, first);
-    assert_eq!(secrets(&lab).await, [second.clone()]);
+    assert_eq!(secrets(&lab).await, std::slice::from_ref(&second));
     let service: ObservedService = lab.engine.get(format!("/services/{id}")).json().await.unwrap();
     let held = &service.spec.task_template.container_spec.secrets;
     let file = FileTarget {

@@ -6,6 +6,7 @@
 
 mod publish;
 mod run;
+mod signed;
 mod statement;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -22,11 +23,13 @@ use crate::plan::{Action, Plan, PlannedBase, PlannedImage};
 use crate::registries::{self, Place};
 use statement::Statement;
 
+pub use signed::CacheTrust;
+
 /// How many images are looked up at once.
 const AT_ONCE: usize = 32;
 
 /// How a registry is used as a memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct CacheOptions {
     /// Whether nothing is written: for those whose builds others must not trust.
     pub read_only: bool,
@@ -34,6 +37,8 @@ pub struct CacheOptions {
     pub required: bool,
     /// Whether the engine fetches what a registry has.
     pub load: bool,
+    /// Whose statements are believed, and how own ones are signed.
+    pub trust: CacheTrust,
 }
 
 /// An image that a registry has, made from the inputs that it is to be made from.
@@ -89,7 +94,7 @@ impl Cache {
         };
         let found = cache.find(plan, forced, sink).await;
         if let Err(error) = found {
-            if options.required {
+            if cache.options.required {
                 return Err(crate::Error::Cache(error));
             }
             let diagnostic = Diagnostic::warning("cache-unavailable", error.to_string());
@@ -198,7 +203,16 @@ impl Cache {
         };
         let statement =
             Statement::read(&stated, fingerprint, &platform).map_err(Unusable::Statement)?;
-        let named = self.client.manifest(registry, repository, tag).await?;
+        let keys = &self.options.trust.keys;
+        let signed = async {
+            if keys.is_empty() {
+                return Ok(Ok(()));
+            }
+            statement.check(&self.client, (registry, repository), keys).await
+        };
+        let named = self.client.manifest(registry, repository, tag);
+        let (named, signed) = futures_util::future::try_join(named, signed).await?;
+        signed.map_err(Unusable::Statement)?;
         let named = named.filter(|manifest| manifest.digest == statement.digest);
         let first_is_set = named.is_some();
         let manifest = match named {

@@ -11,16 +11,16 @@ use crate::registries::Place;
 
 impl Cache {
     /// States that the image with the id `image_id`, which was just pushed, was made from inputs
-    /// with this fingerprint. What can't be stated is a warning.
+    /// with this fingerprint; signed, if this run built it. What can't be stated is a warning.
     pub(crate) async fn publish(
         &self,
         image: &PlannedImage,
         fingerprint: Digest,
         image_id: &str,
         digest: &str,
-        sink: &dyn EventSink,
+        (was_built, sink): (bool, &dyn EventSink),
     ) {
-        let why = match self.state(image, fingerprint, image_id, digest).await {
+        let why = match self.state(image, fingerprint, image_id, digest, was_built).await {
             Ok(None) => return,
             Ok(Some(why)) => why,
             Err(error) => error.to_string(),
@@ -37,6 +37,7 @@ impl Cache {
         fingerprint: Digest,
         image_id: &str,
         digest: &str,
+        was_built: bool,
     ) -> Result<Option<String>, RegistryError> {
         let Some(Place { registry, repository, .. }) = Place::of(&image.reference) else {
             return Ok(None);
@@ -46,13 +47,18 @@ impl Cache {
         // by its configuration or by its manifest.
         let configured = pushed.as_ref().and_then(statement::image_id);
         let configured = configured.filter(|id| id == image_id || digest == image_id);
-        let Some(image_id) = configured else {
+        let (Some(image_id), Some(pushed)) = (configured, pushed) else {
             return Ok(Some("the registry has another image than was built".to_owned()));
         };
         let platform = self.platform(image);
         let tag = statement::tag(fingerprint, &platform);
         let statement = Statement { fingerprint, platform, digest: digest.to_owned(), image_id };
         let manifest = statement.manifest();
+        // What another machine built, or another run, is not vouched for. And nobody is to find
+        // the statement before its signature.
+        if let Some(key) = self.options.trust.key.as_ref().filter(|_| was_built) {
+            statement.sign(&self.client, (&registry, &repository), &pushed, key).await?;
+        }
         let there = self.client.manifest_digest(&registry, &repository, &tag).await?;
         if there.as_ref() != Some(&manifest.digest) {
             self.client.put_blob(&registry, &repository, BLOB).await?;

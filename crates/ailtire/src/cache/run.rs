@@ -145,7 +145,7 @@ impl Run<'_> {
         push_all(self.engine, &store, &only_jobs(shared), &Lenient(self.sink), outcome).await;
         outcome.summary.push_failed = failed;
         self.publish(&jobs, outcome).await;
-        Ok(())
+        self.attest(&jobs, outcome).await
     }
 
     fn push_jobs(&self) -> Vec<(usize, PushJob)> {
@@ -182,7 +182,9 @@ impl Run<'_> {
             Some((&self.plan.images[*position], ready, digest))
         });
         let work = futures_util::stream::iter(pushed).map(|(image, ready, digest)| {
-            cache.publish(image, ready.fingerprint, &ready.image_id, digest, self.sink)
+            let was_built = matches!(ready.how, How::Built { .. });
+            let told = (was_built, self.sink);
+            cache.publish(image, ready.fingerprint, &ready.image_id, digest, told)
         });
         work.buffer_unordered(AT_ONCE).collect::<()>().await;
     }

@@ -280,7 +280,7 @@ impl Application {
                 require_same(expected, &difference.changes)?;
             }
             let whose = (Deed::Deploy, &*options.by);
-            difference.make(engine, &desired, settings.clone(), whose, sink, cancel).await
+            Box::pin(difference.make(engine, &desired, settings.clone(), whose, sink, cancel)).await
         };
         let find = || Difference::find(&desired, options.prune, options.adopt, engine);
         let identity = &desired.identity;
@@ -323,7 +323,7 @@ pub async fn roll_back(
                 ..ApplyOptions::default()
             };
             let whose = (Deed::Rollback { to: target.number }, &*options.by);
-            difference.make(engine, &target.desired, settings, whose, sink, cancel).await
+            Box::pin(difference.make(engine, &target.desired, settings, whose, sink, cancel)).await
         })
         .await?;
     Ok(outcome.unwrap_or_else(Outcome::cancelled))

@@ -104,13 +104,13 @@ impl Application {
         let find = || self.compare(deployment, built, options, engine, sink);
         let state = find().await?;
         if state.is_nothing(&identity) && !DeploymentLock::is_held(engine, &identity).await? {
-            return self.bring_up(state, options, engine, sink, cancel).await;
+            return Box::pin(self.bring_up(state, options, engine, sink, cancel)).await;
         }
         let by = ("up", &*options.by);
         let done = locked(&identity, by, engine, sink, cancel, async |cancel| {
-            self.bring_up(find().await?, options, engine, sink, cancel).await
+            Box::pin(self.bring_up(find().await?, options, engine, sink, cancel)).await
         });
-        Ok(done.await?.unwrap_or_else(|| UpOutcome {
+        Ok(Box::pin(done).await?.unwrap_or_else(|| UpOutcome {
             outcome: Outcome::cancelled(),
             instance: identity.root,
             ports: Vec::new(),
@@ -163,7 +163,7 @@ impl Application {
         let is_nothing = state.is_nothing(&identity);
         let made = self.make_token(&state, options, engine, sink).await?;
         state.provisions.make(engine, sink).await?;
-        let work = bring_up_roots(&state, options, engine, sink, cancel);
+        let work = Box::pin(bring_up_roots(&state, options, engine, sink, cancel));
         let whose = (Deed::Deploy, &*options.by);
         let mut outcome = if is_nothing {
             work.await?

@@ -19,7 +19,8 @@ use crate::stacks::StackInstance;
 use crate::{Application, Error};
 
 /// Variables of the format that set up managers, and go to the root's where they are given.
-const FOR_MANAGERS: [&str; 3] = ["AILTIRE_ADMIN", "AILTIRE_LOG", "AILTIRE_TIMEOUT"];
+const FOR_MANAGERS: [&str; 4] =
+    ["AILTIRE_ADMIN", "AILTIRE_LOG", "AILTIRE_TIMEOUT", "AILTIRE_TRUST_FORWARDED"];
 
 /// All that is to run.
 pub(super) struct Tree {
@@ -56,7 +57,7 @@ impl Application {
         }
         let roots: Vec<&StackInstance> =
             deployment.tree().roots().map(|root| &stacks[root]).collect();
-        let networks = roots.iter().map(|root| self.family_network_of(root, &desired, &images));
+        let networks = roots.iter().map(|root| family_network_of(root, &desired, &images));
         Ok(Tree {
             networks: networks.collect(),
             roots: roots
@@ -103,30 +104,6 @@ impl Application {
         .service()
     }
 
-    fn family_network_of(
-        &self,
-        stack: &StackInstance,
-        desired: &Desired,
-        images: &ResolvedImages,
-    ) -> NetworkSpec {
-        let name = ManagerSetup::network_name(&stack.family_network);
-        let made = desired.stacks.iter().flat_map(|stack| &stack.networks);
-        let own = made.into_iter().find(|network| network.name == name);
-        own.cloned().unwrap_or_else(|| {
-            let stack = StackToConvert {
-                identity: &desired.identity,
-                version: None,
-                namespace: &stack.instance,
-                path: &stack.path.join("/"),
-                index: 0,
-                parent: None,
-                design: &stack.design,
-                images,
-            };
-            family_network(&stack, &name, None)
-        })
-    }
-
     /// The reference of the image that runs a stack, and where the stack is defined.
     fn stack_image(&self, stack: &StackInstance) -> (String, Location) {
         let deployment = self.definitions.packages[stack.package].deployment.as_ref();
@@ -143,6 +120,30 @@ impl Application {
         let tree = deployment.tree();
         tree.roots().map(|root| self.stack_image(&tree.stacks[root])).collect()
     }
+}
+
+/// The network that a root's manager is on from its start.
+fn family_network_of(
+    stack: &StackInstance,
+    desired: &Desired,
+    images: &ResolvedImages,
+) -> NetworkSpec {
+    let name = ManagerSetup::network_name(&stack.family_network);
+    let made = desired.stacks.iter().flat_map(|stack| &stack.networks);
+    let own = made.into_iter().find(|network| network.name == name);
+    own.cloned().unwrap_or_else(|| {
+        let stack = StackToConvert {
+            identity: &desired.identity,
+            version: None,
+            namespace: &stack.instance,
+            path: &stack.path.join("/"),
+            index: 0,
+            parent: None,
+            design: &stack.design,
+            images,
+        };
+        family_network(&stack, &name, None)
+    })
 }
 
 fn setup(stack: &StackInstance, token_secret: &str) -> ManagerSetup {
