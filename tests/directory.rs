@@ -7,8 +7,9 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// Variables of the environment that change what the command does or prints.
-const VARIABLES: [&str; 11] = [
+const VARIABLES: [&str; 12] = [
     "AILTIRE_CACHE",
+    "AILTIRE_MANAGER_FILE",
     "GITHUB_STEP_SUMMARY",
     "GITLAB_CI",
     "DOCKER_CONTEXT",

@@ -203,7 +203,7 @@ error[no-image]: `services.web` has no `image`
   |
   = help: add `image: name:tag`
 
-      failed 3 packages, 1 image: 4 errors, 0 warnings
+      failed 3 packages, 4 images: 4 errors, 0 warnings
 
 "#]]);
 }

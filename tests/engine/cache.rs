@@ -10,6 +10,7 @@ use private_engine::{
 use serde_json::{Value, json};
 
 use crate::push::{forget, private_registry};
+use crate::stack_images::nested;
 use crate::support::{Run, TestApplication};
 
 /// Three images: two on their own, one on another one.
@@ -125,6 +126,23 @@ fn a_second_machine_builds_and_fetches_nothing_and_then_only_what_changed() {
     assert_eq!((count(&run, "fresh"), count(&run, "cached")), (2, 1), "{run}");
     let run = machines.built(0, &first, &[]);
     assert_eq!(count(&run, "fresh"), 3, "what was loaded is fresh: {run}");
+}
+
+#[test]
+fn a_tree_of_stacks_is_not_built_twice() {
+    let machines = Machines::start();
+    let first = nested();
+    let run = machines.built(0, &first, &[]);
+    assert_eq!((count(&run, "built"), count(&run, "pushed")), (5, 5), "{run}");
+    let second = first.cloned();
+    let run = machines.built(1, &second, &[]);
+    assert_eq!((count(&run, "cached"), count(&run, "built")), (5, 0), "{run}");
+    second.put("api/Cart/deploy/pay/file", "changed");
+    let run = machines.built(1, &second, &[]);
+    assert_eq!((count(&run, "cached"), count(&run, "built")), (2, 3), "{run}");
+    first.put("api/Cart/deploy/pay/file", "changed");
+    let run = machines.built(0, &first, &[]);
+    assert_eq!((count(&run, "fresh"), count(&run, "cached")), (2, 3), "{run}");
 }
 
 #[test]

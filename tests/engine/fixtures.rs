@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{TestApplication, image_files, inspect_all};
+use crate::support::{TestApplication, client, image_files, inspect_all};
 
 /// Builds a fixture twice, and returns it; its images are there as long as it is kept.
 fn built_and_fresh(fixture: &str, prefix: &str, images: &[&str]) -> TestApplication {
@@ -60,8 +60,10 @@ fn a_package_without_index_is_warned_about_and_built() {
 }
 
 #[test]
-fn a_package_with_only_a_compose_file_has_no_image() {
-    built_and_fresh("compose-only", "composeonly", &["app"]);
+fn a_package_with_only_a_compose_file_has_a_stack_image_alone() {
+    built_and_fresh("compose-only", "composeonly", &["app", "cache"]);
+    // Its name is not of the application.
+    assert_eq!(client().delete("/images/cache:latest").unwrap().status, 200);
 }
 
 /// The format's own example, on a stand-in for Node: what is built, and on what.
@@ -73,8 +75,9 @@ fn myapp_builds_its_base_first_and_only_what_a_change_touches() {
         let redis = ["--env", "REDIS_IMAGE=ailtire-test/busybox:1"];
         application.built(&[selectors, &node, &redis].concat())
     };
+    let package = ["base", "mservice1", "mservice2", "mservicea", "mypackage", "subpackage"];
     let run = build(&["MyPackage", "--recursive"]);
-    assert_eq!(run.built(), ["base", "mservice1", "mservice2", "mservicea"]);
+    assert_eq!(run.built(), package, "its images, and the images of its stacks: {run}");
     assert_eq!(run.events("build-finished")[0]["image"], "myapp-base:latest");
     let mservice1 = paths("myapp-mservice1:latest");
     assert!(
@@ -89,6 +92,6 @@ fn myapp_builds_its_base_first_and_only_what_a_change_touches() {
     let text = fs::read_to_string(&library).unwrap();
     fs::write(&library, format!("{text}// One line more.\n")).unwrap();
     let run = build(&["MyPackage", "myapp-web", "myapp-pubsub", "--recursive"]);
-    assert_eq!(run.built(), ["base", "mservice1", "mservice2", "mservicea"], "{run}");
+    assert_eq!(run.built(), package, "{run}");
     assert_eq!(run.summary()["fresh"], 2);
 }

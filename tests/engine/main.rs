@@ -24,6 +24,7 @@ mod push;
 mod registry;
 mod release;
 mod signed_cache;
+mod stack_images;
 mod state;
 mod support;
 mod tap;

@@ -22,7 +22,7 @@ fn two_images() -> TestApplication {
     ])
 }
 
-fn plain_registry() -> Registry {
+pub(crate) fn plain_registry() -> Registry {
     Registry::start_at(machine_address(), None).unwrap()
 }
 

@@ -1,5 +1,7 @@
 //! Going back after a failure.
 
+use std::collections::BTreeSet;
+
 use ailtire_events::EventKind;
 use ailtire_swarm::ServiceEnd;
 use ailtire_swarm::spec::ServiceMode;
@@ -93,7 +95,7 @@ async fn removal_leaves_nothing() {
     lab.deployed().await;
     lab.events.clear();
     let options = ailtire_swarm::RemoveOptions {
-        namespaces: std::collections::BTreeSet::new(),
+        namespaces: BTreeSet::new(),
         volumes: true,
         timeout: std::time::Duration::from_mins(1),
         keep: BTreeSet::new(),
