@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use ailtire_events::EventKind;
 use ailtire_swarm::ServiceEnd;
 use ailtire_swarm::spec::ServiceMode;
-use std::collections::BTreeSet;
 
 use crate::support::{Lab, after};
 
