@@ -40,6 +40,8 @@ fn small() -> Vec<String> {
         "link-arg=-Wl,--icf=all",
         "-C",
         "link-arg=-Wl,-z,pack-relative-relocs",
+        "-C",
+        "link-arg=-Wl,--no-eh-frame-hdr",
     ]
     .map(str::to_owned)
     .to_vec()
