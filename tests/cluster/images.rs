@@ -6,10 +6,13 @@ use crate::support::Lab;
 
 pub(crate) fn what_nodes_can_not_get_is_refused(lab: &mut Lab) {
     for run in [lab.run(&["deploy"]), lab.run(&["plan", "--deploy"])] {
-        run.expect(2).says(&["`shop-web", "3 nodes", "--repo", "ailtire-build push"]);
+        run.expect(2).says(&["`shop-web", "3 nodes", "--repo", "ailtire-build build --push"]);
     }
     let run = lab.deploy(&[]).expect(2);
-    run.says(&["the registry does not have it", "`ailtire-build push` with the same `--repo`"]);
+    run.says(&[
+        "the registry does not have it",
+        "`ailtire-build build --push` with the same `--repo`",
+    ]);
     for part in ["/services", "/configs", "/secrets"] {
         assert_eq!(lab.client().get_json(part).unwrap(), json!([]), "{part}");
     }
@@ -39,7 +42,7 @@ pub(crate) fn deploying_again_changes_nothing(lab: &mut Lab) {
 pub(crate) fn an_older_image_in_the_registry_is_refused(lab: &mut Lab) {
     let before = lab.fingerprint();
     lab.put("deploy/web/page", "second\n");
-    lab.deploy(&[]).expect(2).says(&["another image", "ailtire-build push"]);
+    lab.deploy(&[]).expect(2).says(&["another image", "ailtire-build build --push"]);
     assert_eq!(lab.fingerprint(), before);
     // A later step deploys it.
     lab.pushed();

@@ -142,9 +142,9 @@ impl Lab {
         self.deploy(arguments).expect(0)
     }
 
-    /// Pushes what is built to the registry.
+    /// Builds what no deployment needed yet, and pushes all to the registry.
     pub(crate) fn pushed(&self) {
-        self.run(&["push", "--repo", &self.repository]).expect(0);
+        self.run(&["build", "--push", "--repo", &self.repository]).expect(0);
     }
 
     /// What runs, as `status` has it, and its exit code.

@@ -131,10 +131,10 @@ impl Lookup<'_> {
         let refuse = |why: String| {
             let (name, _) = split_tag(reference);
             let help = if name.contains(['.', ':']) {
-                "push it: `ailtire-build push` with the same `--repo`".to_owned()
+                "push it: `ailtire-build build --push` with the same `--repo`".to_owned()
             } else {
                 "name a registry that all nodes reach with `--repo REPOSITORY`, and push the images \
-                 there (`ailtire-build push`)"
+                 there (`ailtire-build build --push`)"
                     .to_owned()
             };
             let message =
