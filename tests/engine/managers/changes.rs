@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use super::Example;
+use private_engine::wait_for;
+
+use super::{Example, PATIENCE};
 
 #[test]
 fn a_changed_image_restarts_its_service_alone() {
@@ -30,8 +32,10 @@ fn rotate(example: &Example) {
     let (tasks, old) = (example.tasks(), example.token());
     let new = example.application.done(&["token", "--rotate"]).stdout.trim().to_owned();
     assert_ne!(new, old);
+    // The managers' tasks are replaced one after the other.
+    let is_open = || example.admin("GET", "/_admin/status", &new).filter(|it| it.status == 200);
+    wait_for(PATIENCE, "a manager with the new token", is_open).unwrap();
     example.answered("/mypackage/orders", 200);
-    assert_eq!(example.admin("GET", "/_admin/status", &new).unwrap().status, 200);
     assert_eq!(example.admin("GET", "/_admin/status", &old).unwrap().status, 401);
     example.done(&["up"]);
     assert_eq!(example.token(), new);
