@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use private_engine::{BaseImage, Client, Launch, PrivateEngine, base_image};
 
 use crate::pass::{Build, Pass};
-use crate::{Outcome, files, process, terminal};
+use crate::{Outcome, files, manager, process, terminal};
 
 /// The file that the third pass changes, and what it adds. Three services stand on the image that
 /// has it.
@@ -69,6 +69,8 @@ fn three_passes(setting: &Build) -> Outcome {
 
 /// Builds the command itself.
 fn build_program() -> Outcome<PathBuf> {
+    // Stack images hold it.
+    manager::build()?;
     terminal::status("Compiling", "ailtire-build");
     process::run(process::cargo().args(["build", "--package", "ailtire-build"]))?;
     Ok(files::target().join("debug/ailtire-build"))
