@@ -72,6 +72,25 @@ pub(crate) async fn to_write(
     Ok(interrupt.or_cancelled(opening).await?.map_err(Failure::gave_up)??)
 }
 
+/// The same for what builds and deploys: stacks are read too, findings are told, and the definitions
+/// have to be sound.
+///
+/// # Errors
+///
+/// As [`to_write`], and a [`Failure`] that counts the errors of the definitions.
+pub(crate) async fn to_work(
+    global: &GlobalArguments,
+    release: &ReleaseArguments,
+    reporter: &Arc<Reporter>,
+    interrupt: &Interrupt,
+) -> Result<Application, Failure> {
+    let application = to_write(global, release, true, Arc::clone(reporter), interrupt).await?;
+    reporter.set_root(application.root().to_owned());
+    tell(&application, &**reporter);
+    require_sound(&application)?;
+    Ok(application)
+}
+
 /// The stacks that the command line speaks of; findings about their designs go to `sink`.
 ///
 /// # Errors

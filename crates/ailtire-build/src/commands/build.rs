@@ -204,12 +204,7 @@ async fn build(
     // The engine is looked for while the definitions are read.
     let endpoint = global.endpoint();
     let engine = tokio::spawn(async move { Engine::connect(&endpoint).await });
-    let application =
-        opening::to_write(global, &arguments.release, true, Arc::clone(reporter), &interrupt)
-            .await?;
-    reporter.set_root(application.root().to_owned());
-    opening::tell(&application, &**reporter);
-    opening::require_sound(&application)?;
+    let application = opening::to_work(global, &arguments.release, reporter, &interrupt).await?;
     let options = BuildOptions {
         plan: wanted(global, arguments, &application, reporter)?,
         jobs: arguments.jobs,

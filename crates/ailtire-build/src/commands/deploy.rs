@@ -210,12 +210,7 @@ async fn deploy(
     };
     let endpoint = global.endpoint();
     let engine = tokio::spawn(async move { Engine::connect(&endpoint).await });
-    let application =
-        opening::to_write(global, &arguments.release, true, Arc::clone(reporter), &interrupt)
-            .await?;
-    reporter.set_root(application.root().to_owned());
-    opening::tell(&application, &**reporter);
-    opening::require_sound(&application)?;
+    let application = opening::to_work(global, &arguments.release, reporter, &interrupt).await?;
     let deployment = opening::deployment(&application, &stacks, &**reporter)?;
     let engine = interrupt.or_cancelled(engine).await?.map_err(Failure::gave_up)??;
     let swarm = ailtire::require_swarm(&engine, arguments.init_swarm);

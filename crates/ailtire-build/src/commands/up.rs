@@ -120,12 +120,7 @@ async fn up(
     let interrupt = Interrupt::listen(reporter)?;
     let endpoint = global.endpoint();
     let engine = tokio::spawn(async move { Engine::connect(&endpoint).await });
-    let application =
-        opening::to_write(global, &arguments.release, true, Arc::clone(reporter), &interrupt)
-            .await?;
-    reporter.set_root(application.root().to_owned());
-    opening::tell(&application, &**reporter);
-    opening::require_sound(&application)?;
+    let application = opening::to_work(global, &arguments.release, reporter, &interrupt).await?;
     let deployment = application.management().map_err(ailtire::Error::Definitions)?;
     for diagnostic in deployment.diagnostics() {
         reporter.emit(EventKind::Diagnostic { diagnostic: diagnostic.clone() });
