@@ -88,14 +88,14 @@ fn check_documentation(_: &Workspace) -> Outcome {
 }
 
 fn run_unit_tests(_: &Workspace) -> Outcome {
-    process::run(&mut cargo(&["test", "--workspace"]))
+    process::run(&mut cargo(&["test", "--workspace", "--no-fail-fast"]))
 }
 
 fn run_engine_tests(workspace: &Workspace) -> Outcome {
     let engine = PrivateEngine::start(&files::target().join("test-engine"))?;
     engine.init_swarm()?;
     base_image(&engine.client(), BaseImage::Busybox, &files::base_images())?;
-    let mut command = cargo(&["test"]);
+    let mut command = cargo(&["test", "--no-fail-fast"]);
     for name in workspace.with_feature(ENGINE_TESTS) {
         command.args(["--package", name]);
     }

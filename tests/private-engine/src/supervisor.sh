@@ -27,9 +27,11 @@ exec 4<&-
 ip addr add "$address" dev eth0 && ip link set eth0 up && ip link set lo up || exit 1
 resolver=$(readlink -f /etc/resolv.conf)
 names=$(cat "$resolver" 2>/dev/null)
-for hidden in /etc/docker /run "$run/exec"; do
-  mkdir -p "$hidden" && mount -t tmpfs tmpfs "$hidden" || exit 1
-done
+hide() { mkdir -p "$1" && mount -t tmpfs tmpfs "$1" || exit 1; }
+cd "$run" && hide /etc/docker && hide /run || exit 1
+# A folder that is itself in /run is hidden now, and only the working directory still leads to it.
+[ -d "$run" ] || { mkdir -p "$run" && mount --no-canonicalize --bind . "$run" || exit 1; }
+cd / && hide "$run/exec"
 [ -e "$resolver" ] || { mkdir -p "${resolver%/*}" && echo "$names" >"$resolver"; }
 ln -s "$run/docker.sock" /run/docker.sock || exit 1
 "$@" 3<&- &
