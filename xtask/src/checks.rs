@@ -2,19 +2,10 @@
 //!
 //! Every step runs, whatever became of those before it: one run tells all that is wrong.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use private_engine::{BaseImage, PrivateEngine, base_image};
-
 use crate::tidy::workspace::Workspace;
-use crate::{Outcome, files, manager, process, table, terminal, tidy};
-
-/// Tells the tests that need an engine where theirs is.
-const TEST_HOST: &str = "AILTIRE_TEST_DOCKER_HOST";
-
-/// The feature of a crate that turns on its tests that need an engine.
-const ENGINE_TESTS: &str = "engine-tests";
+use crate::{Outcome, manager, process, suites, table, terminal, tidy};
 
 /// One step: its verb and what it does, as status lines have them.
 struct Step {
@@ -23,14 +14,13 @@ struct Step {
     run: fn(&Workspace) -> Outcome,
 }
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 6] = [
     Step { verb: "Building", what: "the manager that stack images hold", run: build_manager },
     Step { verb: "Formatting", what: "rustfmt finds nothing to change", run: check_format },
     Step { verb: "Tidying", what: "sizes, words, links, dependencies", run: check_tidiness },
     Step { verb: "Linting", what: "clippy has no warning", run: check_lints },
     Step { verb: "Documenting", what: "rustdoc has no warning", run: check_documentation },
-    Step { verb: "Testing", what: "what needs no engine", run: run_unit_tests },
-    Step { verb: "Testing", what: "what needs an engine, on a private one", run: run_engine_tests },
+    Step { verb: "Testing", what: "everything, on private engines", run: suites::run },
 ];
 
 struct Done {
@@ -77,42 +67,12 @@ fn check_tidiness(_: &Workspace) -> Outcome {
 }
 
 fn check_lints(workspace: &Workspace) -> Outcome {
-    let mut command = cargo(&["clippy", "--workspace", "--all-targets"]);
-    command.args(engine_test_features(workspace));
+    let mut command = suites::cargo(&["clippy", "--workspace", "--all-targets"]);
+    command.args(suites::features(workspace));
     process::run(command.args(["--", "--deny", "warnings"]))
 }
 
 fn check_documentation(_: &Workspace) -> Outcome {
-    let mut command = cargo(&["doc", "--workspace", "--no-deps"]);
+    let mut command = suites::cargo(&["doc", "--workspace", "--no-deps"]);
     process::run(command.env("RUSTDOCFLAGS", "--deny warnings"))
-}
-
-fn run_unit_tests(_: &Workspace) -> Outcome {
-    process::run(&mut cargo(&["test", "--workspace", "--no-fail-fast"]))
-}
-
-fn run_engine_tests(workspace: &Workspace) -> Outcome {
-    let engine = PrivateEngine::start(&files::target().join("test-engine"))?;
-    engine.init_swarm()?;
-    base_image(&engine.client(), BaseImage::Busybox, &files::base_images())?;
-    let mut command = cargo(&["test", "--no-fail-fast"]);
-    for name in workspace.with_feature(ENGINE_TESTS) {
-        command.args(["--package", name]);
-    }
-    command.args(engine_test_features(workspace)).env(TEST_HOST, engine.host());
-    let tested = process::run(&mut command);
-    engine.stop()?;
-    tested
-}
-
-fn engine_test_features(workspace: &Workspace) -> Vec<String> {
-    let names = workspace.with_feature(ENGINE_TESTS);
-    names.map(|name| format!("--features={name}/{ENGINE_TESTS}")).collect()
-}
-
-/// Cargo, knowing nothing of the user's own engine.
-fn cargo(arguments: &[&str]) -> Command {
-    let mut command = process::without_engine(process::cargo());
-    command.args(arguments).env_remove(TEST_HOST);
-    command
 }

@@ -9,6 +9,7 @@ mod manager;
 mod pass;
 mod process;
 mod release;
+mod suites;
 mod table;
 mod terminal;
 mod tidy;

@@ -1,6 +1,6 @@
 //! Rules for the crates: what they are called, that they say what they are, who uses whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -76,6 +76,13 @@ struct Package {
     dependencies: Vec<Dependency>,
     features: BTreeMap<String, Vec<String>>,
     publish: Option<Vec<String>>,
+    targets: Vec<Target>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -97,6 +104,13 @@ impl Workspace {
     pub(crate) fn with_feature(&self, feature: &str) -> impl Iterator<Item = &str> {
         let packages = self.packages.iter();
         packages.filter(move |it| it.features.contains_key(feature)).map(|it| it.name.as_str())
+    }
+
+    /// The names of all programs of tests beside a crate's own code, each once.
+    pub(crate) fn test_programs(&self) -> BTreeSet<&str> {
+        let targets = self.packages.iter().flat_map(|package| &package.targets);
+        let programs = targets.filter(|target| target.kind.iter().any(|kind| kind == "test"));
+        programs.map(|target| target.name.as_str()).collect()
     }
 
     /// The names of the crates that are published.
@@ -159,6 +173,7 @@ mod tests {
             dependencies: dependencies.iter().map(dependency).collect(),
             publish: None,
             features: BTreeMap::new(),
+            targets: Vec::new(),
         }
     }
 
