@@ -36,20 +36,30 @@ pub(crate) struct Machines {
 
 impl Machines {
     pub(crate) fn start() -> Self {
+        Self::start_guarded(None)
+    }
+
+    /// With a registry that wants to know who asks, if it has `users`.
+    pub(crate) fn start_guarded(users: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let cluster = Cluster::start(folder.path(), 2).unwrap();
+        let cluster = Cluster::start_guarded(folder.path(), 2, users).unwrap();
         Self { cluster, _folder: folder }
     }
 
-    fn node(&self, number: usize) -> &PrivateEngine {
+    pub(crate) fn node(&self, number: usize) -> &PrivateEngine {
         self.cluster.node(number).unwrap()
     }
 
-    fn repository(&self) -> String {
+    pub(crate) fn repository(&self) -> String {
         format!("{}/team", self.cluster.registry())
     }
 
-    fn command(&self, node: usize, application: &TestApplication, more: &[&str]) -> Command {
+    pub(crate) fn command(
+        &self,
+        node: usize,
+        application: &TestApplication,
+        more: &[&str],
+    ) -> Command {
         let repository = self.repository();
         let mut arguments = vec!["build", "--cache", "registry", "--message-format", "json"];
         let variable = format!("REPO={repository}/{}", application.name);

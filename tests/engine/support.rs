@@ -275,7 +275,12 @@ pub(crate) fn tar_files(bytes: &[u8]) -> TarFiles {
 
 /// The files of an image that has no deletions in its layers.
 pub(crate) fn image_files(reference: &str) -> TarFiles {
-    let response = client().get(&format!("/images/{reference}/get")).unwrap();
+    image_files_of(&client(), reference)
+}
+
+/// The same of an image of another engine.
+pub(crate) fn image_files_of(client: &Client, reference: &str) -> TarFiles {
+    let response = client.get(&format!("/images/{reference}/get")).unwrap();
     assert_eq!(response.status, 200, "{reference}: {}", String::from_utf8_lossy(&response.body));
     let saved = tar_files_of_save(&response.body);
     let manifest: Value = serde_json::from_slice(&saved["manifest.json"]).unwrap();

@@ -34,6 +34,9 @@ pub struct BuildRequest {
     pub secrets: BTreeMap<String, SecretValueSource>,
     /// Whether every step has to run again.
     pub no_cache: bool,
+    /// Images in registries whose steps are not run again where they would come out the same. One
+    /// that can't be had is done without. Only BuildKit knows what to do with them.
+    pub cache_from: Vec<String>,
     /// Stable for this context and unique among contexts. The engine keeps what was sent under
     /// this key: a key that changes sends everything again, and so does one that is shared.
     pub context_key: String,

@@ -41,6 +41,7 @@ pub(crate) fn request(root: &Path, entries: Vec<ContextEntry>, dockerfile: &str)
         labels: BTreeMap::new(),
         secrets: BTreeMap::new(),
         no_cache: false,
+        cache_from: Vec::new(),
         context_key: "key".to_owned(),
     }
 }

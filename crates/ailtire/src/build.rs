@@ -294,7 +294,9 @@ impl Run<'_> {
         let context = &self.final_context(image, context)?;
         self.sink.emit(EventKind::BuildStarted { image: image.reference.clone() });
         let log = LogKeeper { sink: self.sink, log: Mutex::default() };
-        let built = self.engine.build(&self.request(image, context), &log).await?;
+        let cache_from = self.importable(image).await;
+        let request = BuildRequest { cache_from, ..self.request(image, context) };
+        let built = self.engine.build(&request, &log).await?;
         let bases = self.base_ids(image);
         let fingerprint = self.fingerprint(image, &bases);
         let record = Record {
@@ -382,6 +384,7 @@ impl Run<'_> {
             labels: image.settings.labels.clone(),
             secrets: secrets.collect(),
             no_cache: self.options.no_cache && self.options.plan.images.contains(&image.definition),
+            cache_from: Vec::new(),
             context_key: format!(
                 "{}/{}/{}",
                 application.definitions.instance, package.directory, definition.name

@@ -50,16 +50,26 @@ impl Cluster {
     /// # Errors
     /// As [`Launch::start`]; the registry does not start; the nodes do not find each other.
     pub fn start(folder: &Path, count: u8) -> Result<Self, Error> {
+        Self::start_guarded(folder, count, None)
+    }
+
+    /// The same; the registry wants the password of one of `users` where there are any.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub fn start_guarded(folder: &Path, count: u8, users: Option<&str>) -> Result<Self, Error> {
         debian::need_all(&crate::engine::PROGRAMS)?;
         fs::create_dir_all(folder).tried(|| format!("creating {}", folder.display()))?;
         let folder = folder.canonicalize().tried(|| format!("finding {}", folder.display()))?;
-        let switch = Switch::start(&folder)?;
+        let switch = Switch::start(&folder, users)?;
         let start = |number: u8| {
             let name = format!("node-{}", number + 1);
             let folder = folder.join(&name);
             fs::create_dir_all(&folder).tried(|| format!("creating {}", folder.display()))?;
             let connection = switch.connection(&folder, number);
-            Launch::new(folder).connected(connection).host_name(name).start()
+            let launch = Launch::new(folder).connected(connection).host_name(name);
+            // What the registry lost does not come back by asking for a minute.
+            launch.argument("--max-download-attempts=1").start()
         };
         let nodes: Vec<PrivateEngine> = std::thread::scope(|scope| {
             let starts: Vec<_> =
@@ -140,12 +150,12 @@ impl Cluster {
 }
 
 impl Switch {
-    fn start(folder: &Path) -> Result<Self, Error> {
+    fn start(folder: &Path, users: Option<&str>) -> Result<Self, Error> {
         let network = Network::choose(folder)?;
         let address = network.address(SWITCH);
         let data = folder.join("registry");
         remove_folder(&data)?;
-        registry::prepare(&data, &format!("{address}:{REGISTRY_PORT}"), None)?;
+        registry::prepare(&data, &format!("{address}:{REGISTRY_PORT}"), users)?;
         let mut command = Command::new("/bin/sh");
         command.args(["-c", include_str!("switch.sh"), "switch", &network.device]);
         command.arg(format!("{}/24", network.machine())).arg(format!("{address}/24")).arg(&data);

@@ -211,7 +211,8 @@ impl Launch {
         command.arg("--exec-root").arg(&exec_root);
         command.arg("--pidfile").arg(exec_root.join("docker.pid"));
         if let Some(registry) = &connection.registry {
-            command.arg("--insecure-registry").arg(registry);
+            // BuildKit takes it to speak plain HTTP only so; the rest of the engine either way.
+            command.arg("--insecure-registry").arg(format!("http://{registry}"));
         }
         // And all others in its network, which is ours.
         command.arg("--insecure-registry").arg(format!("{}/24", connection.address));

@@ -14,7 +14,9 @@ use std::time::Duration;
 use ailtire_context::ContentError;
 use ailtire_events::EventSink;
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
-use bollard_buildkit_proto::moby::buildkit::v1::{SolveResponse, StatusRequest, StatusResponse};
+use bollard_buildkit_proto::moby::buildkit::v1::{
+    SolveRequest, SolveResponse, StatusRequest, StatusResponse,
+};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
@@ -89,8 +91,22 @@ enum Outcome {
 
 impl Build<'_> {
     async fn run(&mut self, control: ControlClient<Channel>) -> Outcome {
-        let reference = session::unique_id();
-        let solve = solve::request(self.request, &reference, self.session.id());
+        // In what an image says of its layers, engines leave out those that came from another image
+        // in the same build, and nobody could take them over from there. Of layers that it has, an
+        // engine leaves out none: it fetches them first.
+        if !self.request.cache_from.is_empty() {
+            let fetch = solve::fetch(self.request, self.session.id());
+            match self.solve(control.clone(), fetch).await {
+                Outcome::Answered(answer) if answer.is_ok() => {}
+                failed => return failed,
+            }
+        }
+        let solve = solve::request(self.request, self.session.id());
+        self.solve(control, solve).await
+    }
+
+    async fn solve(&mut self, control: ControlClient<Channel>, solve: SolveRequest) -> Outcome {
+        let reference = solve.r#ref.clone();
         let mut solving = {
             let mut control = control.clone();
             Box::pin(async move { control.solve(solve).await })

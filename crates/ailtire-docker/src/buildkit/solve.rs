@@ -7,6 +7,7 @@ use bollard_buildkit_proto::moby::buildkit::v1::{
 };
 
 use super::filesync::DOCKERFILE_NAME;
+use super::session::unique_id;
 use crate::BuildRequest;
 
 /// The frontend that reads Dockerfiles.
@@ -14,8 +15,19 @@ const FRONTEND: &str = "dockerfile.v0";
 /// The exporter that puts the image into the engine's own store.
 const EXPORTER: &str = "moby";
 
-/// The call for `request`, known as `reference`, with the files of the session.
-pub(super) fn request(request: &BuildRequest, reference: &str, session: &str) -> SolveRequest {
+/// The call that has the engine run the steps of `request`, or take them over from images in
+/// registries, and makes no image.
+pub(super) fn fetch(request: &BuildRequest, session: &str) -> SolveRequest {
+    let mut call = self::request(request, session);
+    call.frontend_attrs.insert("cache-from".to_owned(), request.cache_from.join(","));
+    call.exporter_deprecated.clear();
+    call.exporter_attrs_deprecated.clear();
+    call.cache = None;
+    call
+}
+
+/// The call for `request`, with the files of the session.
+pub(super) fn request(request: &BuildRequest, session: &str) -> SolveRequest {
     let mut frontend = HashMap::from([("filename".to_owned(), DOCKERFILE_NAME.to_owned())]);
     if let Some(target) = &request.target {
         frontend.insert("target".to_owned(), target.clone());
@@ -38,7 +50,7 @@ pub(super) fn request(request: &BuildRequest, reference: &str, session: &str) ->
         exporter.insert("name".to_owned(), request.references.join(","));
     }
     SolveRequest {
-        r#ref: reference.to_owned(),
+        r#ref: unique_id(),
         session: session.to_owned(),
         frontend: FRONTEND.to_owned(),
         frontend_attrs: frontend,

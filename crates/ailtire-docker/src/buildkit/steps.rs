@@ -31,6 +31,11 @@ impl Step {
     fn is_instruction(&self) -> bool {
         self.name.starts_with('[') && !self.name.starts_with("[internal]")
     }
+
+    /// Whether it asks for the cache of an image. The engine goes on without it.
+    fn is_import(&self) -> bool {
+        self.name.starts_with("importing cache manifest")
+    }
 }
 
 impl Steps {
@@ -82,7 +87,11 @@ impl Steps {
             return;
         }
         step.ended = true;
-        let state = if failed {
+        let state = if failed && step.is_import() {
+            let text = format!("{}\n", vertex.error);
+            reporter.log(&step.name, LogStream::Stderr, text);
+            StepState::Completed
+        } else if failed {
             // A step that was stopped because another one failed did not fail itself.
             if vertex.error.contains("context canceled") {
                 return;
@@ -155,5 +164,17 @@ mod tests {
         );
         assert_eq!(steps.failed().unwrap().log, "one\ntw\u{fffd}\n");
         assert_eq!(steps.counts(), (1, 4));
+    }
+
+    #[test]
+    fn a_cache_that_can_not_be_imported_is_no_failure() {
+        let recorder = Recorder::default();
+        let reporter = Reporter::new("image", &recorder);
+        let mut steps = Steps::default();
+        let name = "importing cache manifest from r.example/a";
+        steps.update(vertex(name, |vertex| vertex.error = "not found".to_owned()), &reporter);
+        assert!(steps.failed().is_none());
+        let told = [format!("{name}: not found\n"), format!("{name} Completed")];
+        assert_eq!(*recorder.0.lock().unwrap(), told);
     }
 }

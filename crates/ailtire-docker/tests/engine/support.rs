@@ -123,6 +123,7 @@ impl Project {
             labels: BTreeMap::new(),
             secrets: BTreeMap::new(),
             no_cache: false,
+            cache_from: Vec::new(),
             context_key: self.name.clone(),
         }
     }

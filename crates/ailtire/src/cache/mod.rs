@@ -4,6 +4,7 @@
 //! once. A hit needs a statement ([`statement`]) and the image that it names, both checked. What
 //! can't be used, for whatever reason, is a warning, and the image is built.
 
+mod import;
 mod publish;
 mod run;
 mod signed;
@@ -55,6 +56,8 @@ pub(crate) struct Cache {
     pub(crate) options: CacheOptions,
     client: Client,
     setup: RegistrySetup,
+    /// Whether the registry could be asked when the run began.
+    answers: bool,
     /// Ids of bases from elsewhere that the engine lacks, as registries have them.
     bases: HashMap<(String, Option<String>), String>,
     /// Fingerprints by position in the plan; none where a base is not known.
@@ -87,6 +90,7 @@ impl Cache {
             options,
             client,
             setup,
+            answers: true,
             bases: HashMap::new(),
             fingerprints: Vec::new(),
             hits: Vec::new(),
@@ -103,6 +107,7 @@ impl Cache {
             // Nothing half-known is used, and nothing is written to what can't be read.
             cache.hits = vec![None; plan.images.len()];
             cache.options.read_only = true;
+            cache.answers = false;
         }
         cache.fingerprints.resize(plan.images.len(), None);
         cache.needed = cache.needed_in(plan);

@@ -19,6 +19,7 @@ const PREDICATE: &str = "https://ailtire.org/build-statement/v1";
 const FINGERPRINT: &str = "ailtire.statement.fingerprint";
 /// A signed statement has less than a kilobyte.
 const LONGEST: u64 = 16 * 1024;
+const ABOUT_ELSE: &str = "what was signed speaks of something else";
 /// How many signed statements about the same are looked at.
 const MOST: usize = 8;
 
@@ -71,51 +72,82 @@ impl Statement {
     pub(super) async fn check(
         &self,
         client: &Client,
-        (registry, repository): (&str, &str),
+        place: (&str, &str),
         keys: &[PublicKey],
     ) -> Result<Result<(), String>, RegistryError> {
         let fingerprint = self.fingerprint.to_string();
-        let may_be = |it: &&Descriptor| {
-            it.annotations.get(PREDICATE_TYPE).is_some_and(|kind| kind == PREDICATE)
-                && it.annotations.get(FINGERPRINT) == Some(&fingerprint)
-        };
-        let listed = match client.referrers(registry, repository, &self.digest).await {
-            Err(error) => return unusable(error),
-            Ok(listed) => listed,
-        };
-        let mut why = "it is not signed".to_owned();
-        // The last one may be the one that repairs the others.
-        for listed in listed.iter().rev().filter(may_be).take(MOST) {
-            let found = client.attached(registry, repository, &self.digest, listed, LONGEST);
-            match found.await {
-                Ok(None) => why = String::from("its signature is not there any more"),
-                Ok(Some((kind, _))) if kind != ENVELOPE => {
-                    why = Refusal::NoEnvelope.to_string();
-                }
-                Ok(Some((_, content))) => match self.is_in(&content, keys) {
-                    Ok(()) => return Ok(Ok(())),
-                    Err(refused) => why = refused,
-                },
-                Err(error) => why = unusable(error)?.err().unwrap_or_default(),
-            }
-        }
-        Ok(Err(why))
+        let may_be = |it: &Descriptor| it.annotations.get(FINGERPRINT) == Some(&fingerprint);
+        search(client, place, &self.digest, may_be, |content| self.is_in(content, keys)).await
     }
 
     /// Whether `envelope` says exactly this, signed by one of `keys`.
     fn is_in(&self, envelope: &[u8], keys: &[PublicKey]) -> Result<(), String> {
-        let envelope = Envelope::read(envelope).map_err(|refusal| refusal.to_string())?;
-        let verified = envelope.verify(keys).map_err(|refusal| refusal.to_string())?;
-        let statement = ailtire_attest::Statement::read(&verified.payload);
-        let statement = statement.filter(|it| it.predicate_type == PREDICATE);
-        let Some(statement) = statement else {
-            return Err("what was signed is no statement about a build".to_owned());
-        };
-        if !statement.is_about(&self.digest) || statement.predicate != self.predicate() {
-            return Err("what was signed speaks of something else".to_owned());
+        let statement = signed_about(&self.digest, envelope, keys)?;
+        if statement.predicate != self.predicate() {
+            return Err(ABOUT_ELSE.to_owned());
         }
         Ok(())
     }
+}
+
+/// Whether one of `keys` signed that the image with this digest was made from inputs, whichever.
+pub(super) async fn is_signed(
+    client: &Client,
+    place: (&str, &str),
+    digest: &str,
+    keys: &[PublicKey],
+) -> bool {
+    let is_it = |content: &[u8]| signed_about(digest, content, keys).map(drop);
+    matches!(search(client, place, digest, |_| true, is_it).await, Ok(Ok(())))
+}
+
+/// Looks among what is attached to an image for a signed statement about its build that `is_it`.
+async fn search(
+    client: &Client,
+    (registry, repository): (&str, &str),
+    digest: &str,
+    may_be: impl Fn(&Descriptor) -> bool,
+    is_it: impl Fn(&[u8]) -> Result<(), String>,
+) -> Result<Result<(), String>, RegistryError> {
+    let is_statement = |it: &&Descriptor| {
+        it.annotations.get(PREDICATE_TYPE).is_some_and(|kind| kind == PREDICATE) && may_be(it)
+    };
+    let listed = match client.referrers(registry, repository, digest).await {
+        Err(error) => return unusable(error),
+        Ok(listed) => listed,
+    };
+    let mut why = "it is not signed".to_owned();
+    // The last one may be the one that repairs the others.
+    for listed in listed.iter().rev().filter(is_statement).take(MOST) {
+        match client.attached(registry, repository, digest, listed, LONGEST).await {
+            Ok(None) => why = String::from("its signature is not there any more"),
+            Ok(Some((kind, _))) if kind != ENVELOPE => why = Refusal::NoEnvelope.to_string(),
+            Ok(Some((_, content))) => match is_it(&content) {
+                Ok(()) => return Ok(Ok(())),
+                Err(refused) => why = refused,
+            },
+            Err(error) => why = unusable(error)?.err().unwrap_or_default(),
+        }
+    }
+    Ok(Err(why))
+}
+
+/// The statement about the build of the image with this digest that `envelope` holds, signed by one
+/// of `keys`.
+fn signed_about(
+    digest: &str,
+    envelope: &[u8],
+    keys: &[PublicKey],
+) -> Result<ailtire_attest::Statement, String> {
+    let envelope = Envelope::read(envelope).map_err(|refusal| refusal.to_string())?;
+    let verified = envelope.verify(keys).map_err(|refusal| refusal.to_string())?;
+    let statement = ailtire_attest::Statement::read(&verified.payload);
+    let statement = statement.filter(|it| it.predicate_type == PREDICATE);
+    let statement = statement.ok_or("what was signed is no statement about a build")?;
+    if !statement.is_about(digest) {
+        return Err(ABOUT_ELSE.to_owned());
+    }
+    Ok(statement)
 }
 
 /// What a registry said of one entry, in words, unless it says something of the registry.
