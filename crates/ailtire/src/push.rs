@@ -155,7 +155,7 @@ pub(crate) async fn push_all(
     }
     let references = jobs.iter().flat_map(|job| &job.references);
     let client = match engine.registry_setup().await {
-        Ok(setup) => Some(registries::client(references, engine, &setup).await),
+        Ok(setup) => Some(registries::client(references, engine, &setup, None).await),
         Err(_) => None,
     };
     let pusher = Pusher { engine, store, client, sink };

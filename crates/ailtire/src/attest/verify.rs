@@ -78,7 +78,7 @@ impl Application {
         let client = match engine {
             Some(engine) => {
                 let setup = engine.registry_setup().await?;
-                registries::client([reference.to_owned()].iter(), engine, &setup).await
+                registries::client([reference.to_owned()].iter(), engine, &setup, None).await
             }
             None => Client::new(ClientOptions::default(), std::collections::HashMap::new()),
         };
