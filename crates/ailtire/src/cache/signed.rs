@@ -79,7 +79,7 @@ impl Statement {
             it.annotations.get(PREDICATE_TYPE).is_some_and(|kind| kind == PREDICATE)
                 && it.annotations.get(FINGERPRINT) == Some(&fingerprint)
         };
-        let listed = match client.referrers(registry, repository, &self.digest).await {
+        let listed = match client.referrers(registry, repository, &self.digest, IN_TOTO).await {
             Err(error) => return unusable(error),
             Ok(listed) => listed,
         };
