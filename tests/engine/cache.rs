@@ -287,19 +287,29 @@ fn a_registry_that_is_down_is_a_warning_unless_it_is_required() {
 }
 
 #[test]
-fn an_image_whose_layer_the_registry_lost_is_built_where_it_is_needed() {
+fn images_whose_blobs_the_registry_lost_or_damaged_are_built_where_they_are_needed() {
     let machines = Machines::start();
     let application = three_images();
     machines.built(0, &application, &[]);
     let registry = Manifests(machines.cluster.registry());
-    let name = format!("team/{}-doc", application.name);
-    let manifest = registry.get_as(&name, "latest", DOCKER);
-    let layer = manifest["layers"][0]["digest"].as_str().unwrap().trim_start_matches("sha256:");
-    let blobs = machines.cluster.registry_data().join("blobs/sha256");
-    std::fs::remove_file(blobs.join(&layer[..2]).join(layer).join("data")).unwrap();
+    let manifest = |image: &str| {
+        registry.get_as(&format!("team/{}-{image}", application.name), "latest", DOCKER)
+    };
+    let blob = |descriptor: &Value| {
+        let digits = descriptor["digest"].as_str().unwrap().trim_start_matches("sha256:");
+        let blobs = machines.cluster.registry_data().join("blobs/sha256");
+        blobs.join(&digits[..2]).join(digits).join("data")
+    };
+    // A layer is gone, another one ends too early, a configuration is gone.
+    std::fs::remove_file(blob(&manifest("doc")["layers"][0])).unwrap();
+    let layer = blob(&manifest("base")["layers"][0]);
+    let whole = std::fs::read(&layer).unwrap();
+    std::fs::write(&layer, &whole[..whole.len() / 2]).unwrap();
+    std::fs::remove_file(blob(&manifest("web")["config"])).unwrap();
     let run = machines.built(1, &application.cloned(), &["--load", "--cache-read-only"]);
-    assert_eq!((count(&run, "cached"), count(&run, "built")), (2, 1), "{run}");
-    assert_eq!(codes(&run), ["cache-entry-refused"], "{run}");
+    assert_eq!((count(&run, "cached"), count(&run, "built")), (0, 3), "{run}");
+    assert_eq!(codes(&run), ["cache-entry-refused"; 3], "{run}");
+    assert_eq!(run.stdout.matches("could not be fetched").count(), 3, "{run}");
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod managers;
 mod printed;
 mod push;
 mod registry;
+mod registry_faults;
 mod release;
 mod signed_cache;
 mod stack_images;

@@ -1,9 +1,9 @@
 //! Pushing to a real registry, through the real command and a real engine.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use private_engine::{Registry, RegistryRequest};
+use private_engine::{Fate, Proxy, Registry, RegistryRequest, answer, wait_for};
 
 use crate::registry::{BASIC, users};
 use crate::support::{Run, TestApplication, client, machine_address};
@@ -155,55 +155,103 @@ fn wrong_credentials_and_a_registry_that_is_down_are_told_apart() {
     forget(&repository);
 }
 
-/// What stands before a registry and does not let the first `failures` of its pushes through.
-fn busy_for_a_while(registry: &Registry, failures: usize, answer: &'static str) -> String {
-    let listener = TcpListener::bind((machine_address(), 0)).unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let upstream = registry.address().to_owned();
-    std::thread::spawn(move || {
-        let mut failures = failures;
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            let mut head = [0; 4];
-            let _ = stream.read_exact(&mut head);
-            if failures > 0 {
-                failures -= 1;
-                let _ = stream.write_all(answer.as_bytes());
-                let _ = stream.shutdown(Shutdown::Write);
-                let _ = std::io::copy(&mut stream, &mut std::io::sink());
-                continue;
-            }
-            let Ok(mut to) = TcpStream::connect(&upstream) else { continue };
-            let _ = to.write_all(&head);
-            let mut back = (to.try_clone().unwrap(), stream.try_clone().unwrap());
-            std::thread::spawn(move || {
-                let _ = std::io::copy(&mut back.0, &mut back.1);
-                back.1.shutdown(Shutdown::Write)
-            });
-            std::thread::spawn(move || {
-                let _ = std::io::copy(&mut stream, &mut to);
-                to.shutdown(Shutdown::Write)
-            });
+/// What stands before a registry and does not let the first `failures` of what is asked through.
+fn busy_for_a_while(registry: &Registry, mut failures: usize) -> Proxy {
+    let proxy = Proxy::start(machine_address(), registry.address()).unwrap();
+    proxy.decide(move |_| {
+        if failures == 0 {
+            return Fate::Pass;
         }
+        failures -= 1;
+        Fate::Answer(answer("503 Service Unavailable", "", ""))
     });
-    address
+    proxy
 }
 
 #[test]
 fn a_registry_that_is_busy_is_asked_again_and_given_up_in_the_end() {
     let registry = plain_registry();
     let application = two_images();
-    let busy = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    let repository = format!("{}/team", busy_for_a_while(&registry, 8, busy));
+    let proxy = busy_for_a_while(&registry, 8);
+    let repository = format!("{}/team", proxy.address());
     let run = json(&application, &["build", "web", "--push"], &repository);
     assert_eq!(run.code, Some(0), "{run}");
     assert_eq!(run.events("diagnostic")[0]["diagnostic"]["code"], "registry-busy", "{run}");
     forget(&repository);
 
-    let repository = format!("{}/team", busy_for_a_while(&registry, usize::MAX, busy));
+    let proxy = busy_for_a_while(&registry, usize::MAX);
+    let repository = format!("{}/team", proxy.address());
     let run = json(&application, &["build", "web", "--push"], &repository);
     assert_eq!(run.code, Some(1), "{run}");
     assert_eq!(run.summary()["push_failed"], 1, "{run}");
     let help = run.events("push-failed")[0]["failure"]["help"].as_str().unwrap().to_owned();
     assert!(help.contains("run the same command again"), "{run}");
+    forget(&repository);
+}
+
+/// An application with one image of two layers, and a proxy that meets the uploads of layers after
+/// the first `passing` ones with `fate`.
+fn two_layers(registry: &Registry, passing: usize, fate: Fate) -> (TestApplication, Proxy) {
+    let application = TestApplication::new(&[
+        ("deploy/build.js", "module.exports = { web: { dir: 'web' } };"),
+        ("deploy/web/Dockerfile", "FROM scratch\nCOPY one /\nCOPY two /\n"),
+        ("deploy/web/one", "of the first layer"),
+        ("deploy/web/two", "of the second layer"),
+    ]);
+    let proxy = Proxy::start(machine_address(), registry.address()).unwrap();
+    let mut seen = 0;
+    proxy.decide(move |asked| {
+        seen += usize::from(asked.method == "PATCH");
+        if asked.method == "PATCH" && seen == passing + 1 { fate.clone() } else { Fate::Pass }
+    });
+    (application, proxy)
+}
+
+/// What was sent, and taken, as the registry's log has it.
+fn taken(requests: &[RegistryRequest]) -> usize {
+    requests.iter().filter(|it| it.method == "PUT" && it.uri.contains("/blobs/")).count()
+}
+
+#[test]
+fn a_push_that_was_ended_goes_on_where_it_was() {
+    for (signal, code) in [("-KILL", None), ("-INT", Some(130)), ("-TERM", Some(143))] {
+        let registry = plain_registry();
+        let (application, proxy) = two_layers(&registry, 1, Fate::Hold(10));
+        let repository = format!("{}/team", proxy.address());
+        let mut command = application.command(&["build", "--push", "--repo", &repository]);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut arrived = 0;
+        wait_for(Duration::from_mins(1), "a layer that arrived and one that did not", || {
+            arrived += taken(&registry.log().take());
+            (arrived == 1 && proxy.held() == 1).then_some(())
+        })
+        .unwrap();
+        let mut kill = Command::new("kill");
+        assert!(kill.args([signal, &child.id().to_string()]).status().unwrap().success());
+        let run = Run::of(child.wait_with_output().unwrap());
+        assert_eq!(run.code, code, "{signal}: {run}");
+        // The engine would wait for the connection, whoever asked for the push.
+        proxy.let_go();
+        registry.log().settled().unwrap();
+
+        let run = json(&application, &["build", "--push"], &repository);
+        let counts = (run.code, &run.summary()["fresh"], &run.summary()["pushed"]);
+        assert_eq!(counts, (Some(0), &1.into(), &1.into()), "{signal}: {run}");
+        let requests = registry.log().settled().unwrap();
+        assert_eq!(taken(&requests), 2, "the other layer and the configuration: {requests:?}");
+        let run = json(&application, &["push"], &repository);
+        assert_eq!(run.events("image-pushed")[0]["skipped"], true, "{run}");
+        forget(&repository);
+    }
+}
+
+#[test]
+fn a_push_whose_connection_breaks_is_tried_again() {
+    let registry = plain_registry();
+    let (application, proxy) = two_layers(&registry, 0, Fate::CutRequest(10));
+    let repository = format!("{}/team", proxy.address());
+    let run = json(&application, &["build", "--push"], &repository);
+    assert_eq!((run.code, &run.summary()["pushed"]), (Some(0), &1.into()), "{run}");
+    assert_eq!(taken(&registry.log().settled().unwrap()), 3, "two layers and the configuration");
     forget(&repository);
 }

@@ -55,9 +55,12 @@ impl Released {
     }
 
     fn release(&self, arguments: &[&str]) -> Run {
-        let repository = self.repository();
+        self.release_to(&self.repository(), arguments)
+    }
+
+    fn release_to(&self, repository: &str, arguments: &[&str]) -> Run {
         let mut command =
-            self.application.command(&[&["release", "--repo", &repository], arguments].concat());
+            self.application.command(&[&["release", "--repo", repository], arguments].concat());
         command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
         Run::of(command.output().unwrap())
     }
@@ -159,6 +162,32 @@ fn what_a_release_needs_is_checked_before_anything_is_done() {
     refused(&["--bump", "minor", "--remote", "nowhere"], "the remote `nowhere` can't be asked");
     it.git(&["switch", "--quiet", "--detach"]);
     refused(&["--bump", "minor"], "no branch is checked out");
+}
+
+#[test]
+fn a_version_that_a_registry_has_or_may_have_is_not_released() {
+    let it = Released::new(open_registry());
+    let first = it.git(&["rev-parse", "HEAD"]);
+    let run = it.release(&["--bump", "patch"]);
+    assert_eq!(run.code, Some(0), "{run}");
+    // As a repository is that does not know of the release.
+    it.git(&["tag", "--delete", "v1.2.4"]);
+    it.git(&["reset", "--quiet", "--hard", &first]);
+    it.git(&["push", "--quiet", "--force", "origin", "main", ":refs/tags/v1.2.4"]);
+    let before = it.state();
+    let run = it.release(&["--bump", "patch"]);
+    assert_eq!(run.code, Some(2), "{run}");
+    assert!(run.stderr.contains("-web:1.2.4` exists in the registry already"), "{run}");
+    assert_eq!(it.state(), before);
+
+    let nobody = std::net::TcpListener::bind((machine_address(), 0)).unwrap().local_addr().unwrap();
+    let run = it.release_to(&format!("{nobody}/team"), &["--bump", "minor"]);
+    assert_eq!(run.code, Some(2), "{run}");
+    assert!(run.stderr.contains("whether a registry has version 1.3.0 can't be told"), "{run}");
+    assert_eq!(it.state(), before);
+
+    let run = it.release(&["--bump", "patch", "--no-push"]);
+    assert_eq!(run.code, Some(0), "{run}");
 }
 
 #[test]

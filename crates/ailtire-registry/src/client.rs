@@ -313,7 +313,7 @@ impl Client {
             ask.path.clone()
         } else {
             // What it is shown is for nobody else.
-            let why = "it sends an upload to another host".to_owned();
+            let why = "it sends its clients to another host".to_owned();
             return Err(protocol(registry, why));
         };
         let shown = self.shown(registry, &known, ask).await?;

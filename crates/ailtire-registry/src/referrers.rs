@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{Method, StatusCode};
+use http::header::{CONTENT_TYPE, LINK};
+use http::{HeaderMap, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::client::{Ask, Client, Manifest, accepted, protocol};
@@ -26,6 +26,8 @@ const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 const NOTHING: &[u8] = b"{}";
 /// Content up to here is in the manifest itself too, so that one request reads both.
 const EMBEDDED: usize = 16 * 1024;
+/// How many pages of a list are read.
+const PAGES: usize = 32;
 /// How often an index is written that others write too.
 const ATTEMPTS: usize = 8;
 
@@ -85,7 +87,7 @@ struct Index {
 }
 
 impl Client {
-    /// What is attached to the manifest with `digest`.
+    /// The artifacts of the type `artifact_type` that are attached to the manifest with `digest`.
     ///
     /// # Errors
     ///
@@ -96,17 +98,16 @@ impl Client {
         registry: &str,
         repository: &str,
         digest: &str,
+        artifact_type: &str,
     ) -> Result<Vec<Descriptor>, RegistryError> {
-        let ask = Ask {
-            method: Method::GET,
-            path: format!("/v2/{repository}/referrers/{digest}"),
-            repository,
-            content: None,
-        };
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("artifactType", artifact_type);
+        let path = format!("/v2/{repository}/referrers/{digest}?{}", query.finish());
+        let ask = |path| Ask { method: Method::GET, path, repository, content: None };
         let known = self.lists_referrers(registry);
         let mut first = None;
         let lists = known.get_or_try_init(|| async {
-            let answer = self.ask(registry, &ask).await?;
+            let answer = self.ask(registry, &ask(path.clone())).await?;
             let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
             let lists = answer.status.is_success() && kind.is_some_and(|it| it.starts_with(INDEX));
             if !lists && matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
@@ -115,15 +116,29 @@ impl Client {
             first = lists.then_some(answer);
             Ok(lists)
         });
-        if !*lists.await? {
-            let index = self.manifest(registry, repository, &tag_of(digest)).await?;
-            return index.map_or(Ok(Vec::new()), |index| entries(registry, &index.bytes));
+        let mut found = Vec::new();
+        if *lists.await? {
+            let mut next = Some(path);
+            for _ in 0..PAGES {
+                let Some(path) = next else { break };
+                let answer = match first.take() {
+                    Some(answer) => answer,
+                    None => self.ask(registry, &ask(path)).await?,
+                };
+                let answer = accepted(registry, repository, answer)?;
+                found.extend(entries(registry, &answer.body)?);
+                next = next_page(&answer.headers);
+            }
+            if next.is_some() {
+                let why = format!("what is attached to `{digest}` has more than {PAGES} pages");
+                return Err(protocol(registry, why));
+            }
+        } else if let Some(index) = self.manifest(registry, repository, &tag_of(digest)).await? {
+            found = entries(registry, &index.bytes)?;
         }
-        let answer = match first {
-            Some(answer) => answer,
-            None => self.ask(registry, &ask).await?,
-        };
-        entries(registry, &accepted(registry, repository, answer)?.body)
+        // Neither an index nor every registry leaves out what is of another type.
+        found.retain(|listed| listed.artifact_type.as_deref() == Some(artifact_type));
+        Ok(found)
     }
 
     /// The content of the artifact that `listed` names, if it is attached to the manifest with
@@ -254,6 +269,19 @@ impl Client {
     }
 }
 
+/// Where a list goes on: what the header `Link` calls `next`.
+fn next_page(headers: &HeaderMap) -> Option<String> {
+    let values = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
+    let mut links = values.flat_map(|value| value.split('<').skip(1));
+    let link = links.find_map(|link| {
+        let (target, parameters) = link.split_once('>')?;
+        let mut parameters = parameters.split([';', ',']).map(str::trim);
+        let is_next = |it: &str| matches!(it, "rel=\"next\"" | "rel=next");
+        parameters.any(is_next).then_some(target)
+    });
+    link.map(str::to_owned)
+}
+
 /// The tag of the index of what is attached to `digest`.
 fn tag_of(digest: &str) -> String {
     digest.replace(':', "-")
@@ -301,4 +329,23 @@ fn manifest_of(subject: &Manifest, artifact: &Artifact) -> (Manifest, Descriptor
         ..descriptor(MANIFEST, &manifest.bytes)
     };
     (manifest, listed)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_list_goes_on_where_its_link_says() {
+        let next = |link: &'static str| {
+            next_page(&HeaderMap::from_iter([(LINK, HeaderValue::from_static(link))]))
+        };
+        assert_eq!(next("</v2/a?n=1,2>; rel=\"next\""), Some("/v2/a?n=1,2".to_owned()));
+        assert_eq!(next("</b>; rel=prev, </c>; title=x; rel=next"), Some("/c".to_owned()));
+        assert_eq!(next("</b>; rel=\"prev\""), None);
+        assert_eq!(next("rel=\"next\""), None);
+        assert_eq!(next_page(&HeaderMap::new()), None);
+    }
 }

@@ -4,17 +4,14 @@
 #![allow(clippy::disallowed_methods, reason = "files of a test need not be written atomically")]
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ailtire_registry::{
     Artifact, Client, ClientOptions, Credentials, Manifest, RegistryError, sha256,
 };
-use private_engine::Registry;
+use private_engine::{Asked, Fate, Proxy, Registry, answer};
 
 const HASH: &str = "$2b$05$pFs4yt3cc4NeSFJvl/wd.empVt4k8AirGhYV4iKdRd18kjwdghNGy";
 
@@ -123,31 +120,16 @@ async fn a_manifest_that_is_not_what_its_digest_says_is_an_error() {
     );
 }
 
-/// Answers every connection with the next of `answers`, the last one for ever.
-fn scripted(answers: Vec<String>) -> String {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    std::thread::spawn(move || {
-        let mut next = 0;
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            let mut first = [0; 1];
-            // A hello of TLS gets no answer that it understands.
-            if stream.read_exact(&mut first).is_ok() && first[0] != 0x16 {
-                let _ = stream.write_all(answers[next.min(answers.len() - 1)].as_bytes());
-                next += 1;
-            } else {
-                let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
-            }
-        }
+/// Answers every request with the next of `answers`, the last one for ever.
+fn scripted(answers: Vec<String>) -> Proxy {
+    let proxy = Proxy::start(Ipv4Addr::LOCALHOST, "").unwrap();
+    let mut next = 0;
+    proxy.decide(move |_| {
+        let answer = answers[next.min(answers.len() - 1)].clone();
+        next += 1;
+        Fate::Answer(answer)
     });
-    address
-}
-
-fn answer(status: &str, more: &str, body: &str) -> String {
-    let length = body.len();
-    format!(
-        "HTTP/1.1 {status}\r\n{more}Connection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
+    proxy
 }
 
 #[tokio::test]
@@ -155,12 +137,12 @@ async fn a_busy_registry_is_asked_again_and_given_up_in_the_end() {
     let busy = answer("429 Too Many Requests", "Retry-After: 0\r\n", "");
     let down = answer("503 Service Unavailable", "", "");
     let fine = answer("200 OK", "", "{}");
-    let address = scripted(vec![busy.clone(), down.clone(), fine.clone()]);
+    let busy_first = scripted(vec![busy.clone(), down.clone(), fine.clone()]);
     let client = client(ClientOptions::default());
-    assert!(client.manifest(&address, "a", "x").await.unwrap().is_some());
+    assert!(client.manifest(busy_first.address(), "a", "x").await.unwrap().is_some());
 
-    let address = scripted(vec![busy]);
-    let error = client.manifest(&address, "a", "x").await.unwrap_err();
+    let always_busy = scripted(vec![busy]);
+    let error = client.manifest(always_busy.address(), "a", "x").await.unwrap_err();
     assert!(error.is_registrys() && matches!(error, RegistryError::Busy { .. }), "{error}");
 }
 
@@ -172,39 +154,28 @@ async fn a_registry_that_is_down_or_silent_is_not_waited_for_again() {
     let error = client.manifest(&address.to_string(), "a", "x").await.unwrap_err();
     assert!(matches!(error, RegistryError::Unreachable { .. }), "{error}");
 
-    // The first request is for what it is; from then on it says nothing.
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let silent = listener.local_addr().unwrap().to_string();
-    let connections = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&connections);
-    std::thread::spawn(move || {
-        let mut kept = Vec::new();
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            counted.fetch_add(1, Ordering::Relaxed);
-            let mut first = [0; 1];
-            if stream.read_exact(&mut first).is_ok() && first[0] == 0x16 {
-                let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
-            } else {
-                kept.push(stream);
-            }
-        }
-    });
-    let error = client.manifest(&silent, "a", "x").await.unwrap_err();
-    assert!(error.to_string().contains("no answer within 0.3 s"), "{error}");
-    let before = connections.load(Ordering::Relaxed);
-    assert_eq!(client.manifest(&silent, "b", "y").await.unwrap_err(), error);
-    assert_eq!(connections.load(Ordering::Relaxed), before);
+    for fate in [Fate::Silence, Fate::Dribble] {
+        let proxy = Proxy::start(Ipv4Addr::LOCALHOST, "").unwrap();
+        proxy.decide(move |_| fate.clone());
+        let error = client.manifest(proxy.address(), "a", "x").await.unwrap_err();
+        assert!(error.to_string().contains("no answer within 0.3 s"), "{error}");
+        assert_eq!(proxy.asked().len(), 1);
+        assert_eq!(client.manifest(proxy.address(), "b", "y").await.unwrap_err(), error);
+        assert_eq!(proxy.asked(), []);
+    }
 }
 
 #[tokio::test]
 async fn a_token_is_fetched_once_for_each_scope() {
     let tokens = scripted(vec![answer("200 OK", "", "{\"token\":\"abc\"}")]);
-    let wants = format!("WWW-Authenticate: Bearer realm=\"http://{tokens}/t\",service=\"s\"\r\n");
-    let address =
-        scripted(vec![answer("401 Unauthorized", &wants, ""), answer("200 OK", "", "{}")]);
+    let wants = format!(
+        "WWW-Authenticate: Bearer realm=\"http://{}/t\",service=\"s\"\r\n",
+        tokens.address()
+    );
+    let asking = scripted(vec![answer("401 Unauthorized", &wants, ""), answer("200 OK", "", "{}")]);
     let client = client(ClientOptions::default());
-    client.manifest(&address, "a", "x").await.unwrap();
-    client.manifest(&address, "a", "y").await.unwrap();
+    client.manifest(asking.address(), "a", "x").await.unwrap();
+    client.manifest(asking.address(), "a", "y").await.unwrap();
     assert_eq!(client.requests(), 4, "what it is, a token, two manifests");
 }
 
@@ -227,7 +198,7 @@ async fn what_several_writers_attach_is_all_there() {
         writer().attach(registry, "team/a", &subject, &[artifact(content)]).await.unwrap();
     }
     let reader = writer();
-    let listed = reader.referrers(registry, "team/a", &subject.digest).await.unwrap();
+    let listed = reader.referrers(registry, "team/a", &subject.digest, "a/b").await.unwrap();
     let of: Vec<_> = listed.iter().map(|it| &*it.annotations["of"]).collect();
     assert_eq!(of, ["one", "two"]);
     let get = async |place: usize, most: u64| {
@@ -243,8 +214,89 @@ async fn what_several_writers_attach_is_all_there() {
     // What is no index is replaced.
     let tag = subject.digest.replace(':', "-");
     reader.put_manifest(registry, "team/a", &tag, &manifest("no index")).await.unwrap();
-    let none = reader.referrers(registry, "team/a", &subject.digest).await;
+    let none = reader.referrers(registry, "team/a", &subject.digest, "a/b").await;
     assert!(matches!(none, Err(RegistryError::Protocol { .. })));
     writer().attach(registry, "team/a", &subject, &[artifact("one")]).await.unwrap();
-    assert_eq!(reader.referrers(registry, "team/a", &subject.digest).await.unwrap().len(), 1);
+    assert_eq!(
+        reader.referrers(registry, "team/a", &subject.digest, "a/b").await.unwrap().len(),
+        1
+    );
+}
+
+/// A registry that lists what is attached itself, in pages of one, as Debian's does not.
+fn listing(subject: &str, pages: usize, next: impl Fn(usize) -> String + Send + 'static) -> Proxy {
+    const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    let proxy = Proxy::start(Ipv4Addr::LOCALHOST, "").unwrap();
+    let list = format!("/v2/team/a/referrers/{subject}?artifactType=a%2Fb");
+    let subject = subject.to_owned();
+    proxy.decide(move |Asked { method, path, .. }| {
+        let page = path.strip_prefix(&list).map(|rest| rest.trim_start_matches("&page="));
+        Fate::Answer(match (&**method, page) {
+            ("GET", Some(page)) => {
+                let page: usize = page.parse().unwrap_or(0);
+                let entry = |kind: &str| {
+                    let digest = sha256(format!("{kind} {page}").as_bytes());
+                    format!(
+                        "{{\"mediaType\":\"m/t\",\"digest\":\"{digest}\",\"size\":1,\
+                         \"artifactType\":\"{kind}\"}}"
+                    )
+                };
+                let body = format!(
+                    "{{\"schemaVersion\":2,\"mediaType\":\"{INDEX}\",\"manifests\":[{},{}]}}",
+                    entry("a/b"),
+                    entry("c/d")
+                );
+                let mut headers = format!("Content-Type: {INDEX}\r\n");
+                if page + 1 < pages {
+                    let next = next(page + 1);
+                    headers.push_str(&format!("Link: <{next}>; rel=\"next\"\r\n"));
+                }
+                answer("200 OK", &headers, &body)
+            }
+            ("PUT", None) => answer("201 Created", &format!("OCI-Subject: {subject}\r\n"), ""),
+            ("HEAD", None) => answer("200 OK", "", ""),
+            ("GET", None) if path == "/v2/" => answer("200 OK", "", "{}"),
+            _ => answer("404 Not Found", "", ""),
+        })
+    });
+    proxy
+}
+
+#[tokio::test]
+async fn what_a_registry_lists_itself_is_read_page_by_page_and_kept_in_no_index() {
+    let subject = manifest("subject");
+    let list = format!("/v2/team/a/referrers/{}?artifactType=a%2Fb", subject.digest);
+    let link = list.clone();
+    let proxy = listing(&subject.digest, 3, move |page| format!("{link}&page={page}"));
+    let client = client(ClientOptions::default());
+    let read = async |proxy: &Proxy| {
+        client.referrers(proxy.address(), "team/a", &subject.digest, "a/b").await
+    };
+    for _ in 0..2 {
+        let listed = read(&proxy).await.unwrap();
+        let digests: Vec<_> = listed.into_iter().map(|it| it.digest).collect();
+        let expected = ["a/b 0", "a/b 1", "a/b 2"].map(|it| sha256(it.as_bytes()));
+        assert_eq!(digests, expected, "only of the type that was asked for");
+    }
+    let artifact = Artifact {
+        artifact_type: "a/b".to_owned(),
+        media_type: "c/d".to_owned(),
+        content: "one".into(),
+        annotations: [].into(),
+    };
+    proxy.asked();
+    client.attach(proxy.address(), "team/a", &subject, &[artifact]).await.unwrap();
+    let asked = proxy.asked();
+    let written = asked.iter().filter(|it| it.method == "PUT");
+    let written: Vec<_> = written.map(|it| &*it.path).collect();
+    assert_eq!(written.len(), 1, "{written:?}");
+    assert!(written[0].starts_with("/v2/team/a/manifests/sha256:"), "{written:?}");
+
+    let link = list.clone();
+    let endless = listing(&subject.digest, usize::MAX, move |page| format!("{link}&page={page}"));
+    let error = read(&endless).await.unwrap_err();
+    assert!(error.to_string().contains("more than 32 pages"), "{error}");
+    let elsewhere = listing(&subject.digest, 2, move |_| format!("http://127.0.0.2:1{list}"));
+    let error = read(&elsewhere).await.unwrap_err();
+    assert!(error.to_string().contains("to another host"), "{error}");
 }

@@ -12,7 +12,7 @@ use ailtire_docker::{Engine, EngineError, ImageStore, PushedImage};
 use ailtire_events::{Diagnostic, EventKind, EventSink, PushFailure};
 use ailtire_registry::Client;
 use ailtire_terms::reference::{canonical, split_tag};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use tokio_util::sync::CancellationToken;
 
 use crate::build::{BuiltReference, milliseconds};
@@ -155,7 +155,7 @@ pub(crate) async fn push_all(
     }
     let references = jobs.iter().flat_map(|job| &job.references);
     let client = match engine.registry_setup().await {
-        Ok(setup) => Some(registries::client(references, engine, &setup).await),
+        Ok(setup) => Some(registries::client(references, engine, &setup, None).await),
         Err(_) => None,
     };
     let pusher = Pusher { engine, store, client, sink };
@@ -168,6 +168,31 @@ pub(crate) async fn push_all(
         outcome.engine_is_gone |= pushed.engine_is_gone;
         outcome.digests.extend(pushed.digests);
     }
+}
+
+/// Those of `references` that their registries have. One that does not say is taken not to have it.
+///
+/// # Errors
+///
+/// [`EngineError`] where a registry can't be asked.
+pub(crate) async fn present(
+    engine: &Engine,
+    references: Vec<String>,
+    sink: &dyn EventSink,
+) -> Result<Vec<String>, EngineError> {
+    let setup = engine.registry_setup().await?;
+    let client = Some(registries::client(references.iter(), engine, &setup, None).await);
+    let pusher = Pusher { engine, store: &ImageStore::default(), client, sink };
+    let asked = futures_util::stream::iter(references).map(async |reference| {
+        match pusher.named(&reference).await {
+            Ok(found) => Ok(found.map(|_| reference)),
+            // Many registries say so of a repository that is not there yet, too.
+            Err(EngineError::RegistryDenied { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    });
+    let found: Vec<_> = asked.buffered(AT_ONCE).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// What came of pushing one image.

@@ -1,6 +1,7 @@
 //! Registries as this machine reaches them itself.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use ailtire_docker::{Engine, RegistrySetup};
 use ailtire_registry::{Client, ClientOptions, Credentials};
@@ -24,15 +25,18 @@ impl Place {
 }
 
 /// A client for the registries of `references`, which shows them what Docker's configuration has
-/// for them, and speaks to them as `engine` does.
+/// for them, and speaks to them as `engine` does. It waits
+/// for an answer no longer than `timeout`.
 pub(crate) async fn client(
     references: impl Iterator<Item = &String>,
     engine: &Engine,
     setup: &RegistrySetup,
+    timeout: Option<Duration>,
 ) -> Client {
     let registries: BTreeSet<String> =
         references.filter_map(|reference| Some(Place::of(reference)?.registry)).collect();
     let mut options = ClientOptions::default();
+    options.timeout = timeout.unwrap_or(options.timeout);
     let mut credentials = HashMap::new();
     for registry in registries {
         if setup.is_insecure(&registry) {

@@ -215,7 +215,8 @@ pub(crate) fn prepare(folder: &Path, address: &str, users: Option<&str>) -> Resu
     });
     let text = format!(
         "version: 0.1\nlog: {{ level: info, formatter: json }}\n\
-         storage: {{ filesystem: {{ rootdirectory: '{}' }} }}\nhttp: {{ addr: '{address}' }}\n{}",
+         storage: {{ filesystem: {{ rootdirectory: '{}' }}, delete: {{ enabled: true }} }}\n\
+         http: {{ addr: '{address}' }}\n{}",
         folder.join("data").display(),
         password_check.unwrap_or_default(),
     );

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ailtire::{
     Application, AttestOptions, BuildOptions, BuiltReference, CacheOptions, CacheTrust, Engine,
@@ -107,6 +108,10 @@ pub(crate) struct CacheArguments {
     #[arg(long)]
     cache_required: bool,
 
+    /// Seconds that the registry may take for an answer; without it, 20
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    cache_timeout: Option<u64>,
+
     /// Have the engine fetch the images that the registry has
     #[arg(long)]
     load: bool,
@@ -175,6 +180,7 @@ impl CacheArguments {
             read_only: self.cache_read_only,
             required: self.cache_required,
             load: self.load,
+            timeout: self.cache_timeout.map(Duration::from_secs),
             trust,
         }))
     }

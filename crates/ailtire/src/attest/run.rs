@@ -48,7 +48,7 @@ impl Run<'_> {
         let Some(options) = &self.options.attest else { return Ok(()) };
         let setup = self.engine.registry_setup().await?;
         let references = jobs.iter().flat_map(|(_, job)| &job.references);
-        let client = registries::client(references, self.engine, &setup).await;
+        let client = registries::client(references, self.engine, &setup, None).await;
         let pushed = jobs.iter().filter_map(|(position, job)| {
             let reference = job.references.first()?;
             Some((*position, reference, outcome.digests.get(reference)?.clone()))

@@ -78,7 +78,7 @@ impl Application {
         let client = match engine {
             Some(engine) => {
                 let setup = engine.registry_setup().await?;
-                registries::client([reference.to_owned()].iter(), engine, &setup).await
+                registries::client([reference.to_owned()].iter(), engine, &setup, None).await
             }
             None => Client::new(ClientOptions::default(), std::collections::HashMap::new()),
         };
@@ -88,7 +88,7 @@ impl Application {
             return Ok(found);
         };
         found.digest = manifest.digest;
-        let listed = client.referrers(&registry, &repository, &found.digest).await;
+        let listed = client.referrers(&registry, &repository, &found.digest, IN_TOTO).await;
         let mut provenance = Vec::new();
         for listed in listed.map_err(Error::Cache)?.iter().rev().filter(|it| speaks(it)).take(MOST)
         {
@@ -176,7 +176,7 @@ fn without_lines(mut reasons: Vec<DirtyReason>) -> Vec<DirtyReason> {
 /// Whether it is one of those that this program makes.
 fn speaks(listed: &Descriptor) -> bool {
     let kind = listed.annotations.get(PREDICATE_TYPE).map(String::as_str);
-    listed.artifact_type.as_deref() == Some(IN_TOTO) && matches!(kind, Some(PROVENANCE | SPDX))
+    matches!(kind, Some(PROVENANCE | SPDX))
 }
 
 impl Verification {

@@ -11,6 +11,7 @@ mod signed;
 mod statement;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 use ailtire_docker::{Engine, RegistrySetup};
 use ailtire_events::{Diagnostic, EventKind, EventSink};
@@ -38,6 +39,8 @@ pub struct CacheOptions {
     pub required: bool,
     /// Whether the engine fetches what a registry has.
     pub load: bool,
+    /// How long a registry may take for an answer; absent: as long as any other may.
+    pub timeout: Option<Duration>,
     /// Whose statements are believed, and how own ones are signed.
     pub trust: CacheTrust,
 }
@@ -85,7 +88,7 @@ impl Cache {
         let bases = plan.images.iter().flat_map(|image| &image.bases);
         let references = plan.images.iter().flat_map(|image| &image.settings.references);
         let references = references.chain(bases.map(|base| &base.reference));
-        let client = registries::client(references, engine, &setup).await;
+        let client = registries::client(references, engine, &setup, options.timeout).await;
         let mut cache = Self {
             options,
             client,

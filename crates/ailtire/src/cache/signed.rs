@@ -112,7 +112,7 @@ async fn search(
     let is_statement = |it: &&Descriptor| {
         it.annotations.get(PREDICATE_TYPE).is_some_and(|kind| kind == PREDICATE) && may_be(it)
     };
-    let listed = match client.referrers(registry, repository, digest).await {
+    let listed = match client.referrers(registry, repository, digest, IN_TOTO).await {
         Err(error) => return unusable(error),
         Ok(listed) => listed,
     };

@@ -2,10 +2,11 @@
 
 use ailtire_docker::Engine;
 use ailtire_events::{EventKind, EventSink, ReleaseStep};
+use ailtire_terms::reference::split_tag;
 use tokio_util::sync::CancellationToken;
 
 use super::{ReleaseOptions, ReleasePlan};
-use crate::{Access, Application, BuildOptions, Error, OpenOptions, Outcome, PlanOptions};
+use crate::{Access, Application, BuildOptions, Error, OpenOptions, Outcome, PlanOptions, push};
 
 /// How a release ended.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ pub async fn release(options: &ReleaseOptions, run: ReleaseRun<'_>) -> Result<Re
     let application = Application::open(run.open, run.sink)?;
     let plan = ReleasePlan::new(application.root(), options)?;
     drop(application);
+    run.require_new(&plan, options).await?;
     plan.write()?;
     let files = plan.files().map(|path| path.display().to_string()).collect();
     run.tell(ReleaseStep::Versioned { old: plan.old.clone(), new: plan.new.clone(), files });
@@ -83,6 +85,39 @@ pub async fn release(options: &ReleaseOptions, run: ReleaseRun<'_>) -> Result<Re
 impl ReleaseRun<'_> {
     fn tell(&self, step: ReleaseStep) {
         self.sink.emit(EventKind::Release { step });
+    }
+
+    /// Refuses a version that a registry has already: others may run it.
+    async fn require_new(&self, plan: &ReleasePlan, options: &ReleaseOptions) -> Result<(), Error> {
+        if !options.push_images {
+            return Ok(());
+        }
+        let open = OpenOptions { version: Some(plan.new.clone()), ..self.open.clone() };
+        let application = Application::open(&open, self.sink)?;
+        let images: Vec<usize> = (0..application.definitions().images.len()).collect();
+        application.require_registries(&PlanOptions { images, ..self.build.plan.clone() })?;
+        let images = application.definitions().images.iter();
+        let is_new = |reference: &&String| split_tag(reference).1 == Some(&*plan.new);
+        let new = images.flat_map(|image| image.references.iter().filter(is_new).cloned());
+        let present = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => return Ok(()),
+            present = push::present(self.engine, new.collect(), self.sink) => present,
+        };
+        let present = present.map_err(|error| Error::Repository {
+            message: format!("whether a registry has version {} can't be told: {error}", plan.new),
+            help: format!("{}, or keep the images here with `--no-push`", error.help()),
+        })?;
+        let Some(first) = present.first() else { return Ok(()) };
+        let more = if present.len() == 1 {
+            String::new()
+        } else {
+            format!(", and so do {} others", present.len() - 1)
+        };
+        Err(Error::Repository {
+            message: format!("`{first}` exists in the registry already{more}"),
+            help: "choose another version with `--to`, or raise a higher number".to_owned(),
+        })
     }
 
     async fn build(
