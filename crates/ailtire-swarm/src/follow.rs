@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::apply::{ApplyError, Outcome, ServiceEnd, ServiceOutcome, count};
 use crate::converge::{
-    Converged, Monitor, Progress, Task, Wait, WaitError, WaitOptions, is_passing, tail,
+    Monitor, Progress, Task, Wait, WaitError, WaitOptions, is_passing, tail, tell_failure,
 };
 use crate::observe::{Observed, ObservedService, observe_all};
 use crate::plan::{Changes, service_difference};
@@ -305,7 +305,10 @@ impl Following<'_> {
                 }
             };
             return match waited {
-                Ok(converged) => Ok(self.converged(subject, converged)),
+                Ok(converged) => {
+                    converged.tell(self.sink, subject.stack, &subject.service.name);
+                    Ok(converged.end())
+                }
                 Err(WaitError::Engine(error)) => Err(error),
                 Err(WaitError::TimedOut(_))
                     if subject.is_manager() && Instant::now() < self.deadline() =>
@@ -320,18 +323,6 @@ impl Following<'_> {
         }
     }
 
-    fn converged(&self, subject: &Subject<'_>, converged: Converged) -> ServiceEnd {
-        let Converged { state, counts, duration } = converged;
-        self.sink.emit(EventKind::ServiceConverged {
-            stack: subject.stack.to_owned(),
-            service: subject.service.name.clone(),
-            state,
-            tasks: counts,
-            duration: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-        });
-        ServiceEnd::Converged { state, tasks: counts }
-    }
-
     fn tell(&self, subject: &Subject<'_>, action: ObjectAction, changes: &[FieldChange]) {
         self.sink.emit(EventKind::ObjectChanged {
             stack: subject.stack.to_owned(),
@@ -343,11 +334,7 @@ impl Following<'_> {
     }
 
     fn fail(&self, subject: &Subject<'_>, failure: &ServiceFailure) {
-        self.sink.emit(EventKind::ServiceFailed {
-            stack: subject.stack.to_owned(),
-            service: subject.service.name.clone(),
-            failure: failure.clone(),
-        });
+        tell_failure(self.sink, subject.stack, &subject.service.name, failure);
     }
 
     fn advanced(&self) {
@@ -420,26 +407,17 @@ impl Following<'_> {
         (outcome.services, outcome.summary.skipped) = (Vec::new(), 0);
         outcome.error = error;
         for (subject, (action, end)) in self.subjects().into_iter().zip(ends) {
-            let full_name = subject.service.spec.name.clone();
-            let summary = &mut outcome.summary;
             let end = end.unwrap_or_else(|error| {
                 outcome.error.get_or_insert(ApplyError::Engine(error));
                 ServiceEnd::Interrupted { last: None }
             });
-            match &end {
-                ServiceEnd::Converged { .. } | ServiceEnd::Detached => count(summary, action),
-                ServiceEnd::Skipped { .. } => summary.skipped += 1,
-                ServiceEnd::Interrupted { .. } => summary.interrupted += 1,
-                ServiceEnd::Failed(failure) => {
-                    summary.failed += 1;
-                    outcome.error.get_or_insert_with(|| ApplyError::Failed {
-                        service: full_name.clone(),
-                        message: failure.message.clone(),
-                    });
-                }
-            }
-            let (stack, service) = (subject.stack.to_owned(), subject.service.name.clone());
-            outcome.services.push(ServiceOutcome { stack, service, full_name, action, end });
+            outcome.add(ServiceOutcome {
+                stack: subject.stack.to_owned(),
+                service: subject.service.name.clone(),
+                full_name: subject.service.spec.name.clone(),
+                action,
+                end,
+            });
         }
         outcome.left_changes =
             outcome.services.iter().any(|it| it.action != ObjectAction::Untouched);

@@ -3,6 +3,8 @@
 //! It is a secret of the swarm, which nobody can read back: the managers have it as a file. A secret
 //! can't be changed either, so a new token is a new secret, to which all managers are switched over.
 
+mod rotate;
+
 use std::collections::BTreeMap;
 
 use ailtire_compose::{FILE_NAME_LIMIT, shorten};
@@ -15,6 +17,8 @@ use crate::calls;
 use crate::observe::{ObservedFile, ObservedService, services_request};
 use crate::spec::SecretSpec;
 use crate::{Identity, label, manager};
+
+pub use rotate::rotate;
 
 /// How many random bytes a token has.
 const BYTES: usize = 32;
@@ -155,45 +159,6 @@ fn held(service: &ObservedService) -> Option<String> {
 /// Whether a secret's file is the one that managers read the token from.
 fn is_token_file(name: &str) -> bool {
     name.rsplit('/').next() == manager::TOKEN_FILE.rsplit('/').next()
-}
-
-/// Gives all managers of the deployment a new token, and removes the one before. Their tasks are
-/// replaced, those of no other service. How many managers there are.
-///
-/// # Errors
-///
-/// [`EngineError`] where the engine refuses; running it again does the rest.
-pub async fn rotate(
-    engine: &Engine,
-    identity: &Identity,
-    token: &Token,
-) -> Result<usize, EngineError> {
-    let old = all(engine, identity).await?;
-    let name = next_name(identity, &old);
-    let id = create_named(engine, identity, &name, token).await?;
-    let managers = managers(engine, identity).await?;
-    for service in &managers {
-        let mut spec = service.raw.clone();
-        let secrets = &mut spec["TaskTemplate"]["ContainerSpec"]["Secrets"];
-        for secret in secrets.as_array_mut().into_iter().flatten() {
-            if secret["File"]["Name"].as_str().is_some_and(is_token_file) {
-                secret["SecretID"] = id.clone().into();
-                secret["SecretName"] = name.clone().into();
-            }
-        }
-        calls::update_service(engine, service, &spec, None).await?;
-    }
-    for secret in old {
-        let removed = engine.delete(format!("/secrets/{}", secret.id)).done().await;
-        match removed {
-            // A manager that was made just now has it: the next rotation takes it away.
-            Err(error) if !calls::is_in_use(&error) && !calls::has_status(&error, 404) => {
-                return Err(error);
-            }
-            _ => {}
-        }
-    }
-    Ok(managers.len())
 }
 
 /// A name that no secret of `there` has.

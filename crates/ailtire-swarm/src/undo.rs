@@ -8,15 +8,13 @@ use std::sync::{Mutex, PoisonError};
 
 use ailtire_docker::{Engine, EngineError};
 use ailtire_events::{EventKind, EventSink, ObjectAction, ObjectKind};
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::RollbackReport;
 use crate::calls;
-use crate::converge::{Monitor, Progress, Wait, WaitError, WaitOptions};
+use crate::converge::{Awaited, WaitError, WaitOptions, Waited, wait_for_all};
 
 /// What was changed, in its order.
 #[derive(Debug, Default)]
@@ -74,14 +72,6 @@ impl Journal {
     }
 }
 
-/// A service that went back and is waited for.
-struct Restored {
-    name: ServiceName,
-    id: String,
-    before: BTreeSet<String>,
-    replaced: bool,
-}
-
 /// Undoes everything, the last change first, and waits until services are what they were.
 ///
 /// `cancel` ends all waiting, but no change that is still to be undone is left out for it.
@@ -126,7 +116,7 @@ struct Undoing<'a> {
     deadline: Instant,
     /// Tasks of services that were removed, and not waited for yet.
     ended: BTreeSet<String>,
-    services: Vec<Restored>,
+    services: Vec<Awaited>,
     report: RollbackReport,
 }
 
@@ -142,7 +132,7 @@ impl Undoing<'_> {
                 let restored = self.restore(&name, &id, &earlier).await;
                 let before = restored.map_err(|error| (name.full.clone(), error))?;
                 self.tell(&name.stack, ObjectKind::Service, &name.short, ObjectAction::Updated);
-                self.services.push(Restored { name, id, before, replaced: restarted });
+                self.services.push(Awaited { name, id, before, replaced: restarted });
             }
             Step::RemovedService { name, earlier } => {
                 let made = async {
@@ -153,7 +143,7 @@ impl Undoing<'_> {
                 self.ended.clear();
                 self.tell(&name.stack, ObjectKind::Service, &name.short, ObjectAction::Created);
                 let before = BTreeSet::new();
-                self.services.push(Restored { name, id, before, replaced: true });
+                self.services.push(Awaited { name, id, before, replaced: true });
             }
             Step::CreatedObject { kind, id, name } => {
                 let removed = async {
@@ -216,42 +206,19 @@ impl Undoing<'_> {
     }
 
     async fn wait(&mut self, options: WaitOptions) {
-        let monitor = Monitor::new(self.engine.clone());
-        let progress = Progress::default();
-        let mut failures = Vec::new();
-        let all = async {
-            let waits = self.services.iter().map(|restored| {
-                let wait = Wait {
-                    monitor: &monitor,
-                    sink: self.sink,
-                    stack: &restored.name.stack,
-                    service: &restored.name.short,
-                    id: &restored.id,
-                    before: restored.before.clone(),
-                    changed: true,
-                    replaced: restored.replaced,
-                    must_complete: false,
-                    options,
-                    progress: &progress,
-                };
-                async move { (&restored.name.full, wait.run().await) }
-            });
-            let mut waits: FuturesUnordered<_> = waits.collect();
-            while let Some((name, waited)) = waits.next().await {
-                match waited {
-                    Ok(_) => {}
-                    Err(WaitError::Failed(failure) | WaitError::TimedOut(failure)) => {
-                        failures.push(format!("{name}: {}", failure.message));
-                    }
-                    Err(WaitError::Engine(error)) => failures.push(format!("{name}: {error}")),
+        let Self { engine, sink, cancel, services, .. } = self;
+        let waited = wait_for_all(engine, services, options, *sink, cancel, |_, _| {}).await;
+        let failures = services.iter().zip(waited).filter_map(|(service, waited)| {
+            let message = match waited {
+                Waited::Ended(Ok(_)) | Waited::Interrupted(_) => return None,
+                Waited::Ended(Err(WaitError::Failed(failure) | WaitError::TimedOut(failure))) => {
+                    failure.message
                 }
-            }
-        };
-        tokio::select! {
-            () = all => {}
-            () = monitor.run() => {}
-            () = self.cancel.cancelled() => {}
-        }
+                Waited::Ended(Err(WaitError::Engine(error))) => error.to_string(),
+            };
+            Some(format!("{}: {message}", service.name.full))
+        });
+        let failures: Vec<String> = failures.collect();
         self.report.restored = self.report.restored.saturating_sub(failures.len());
         self.report.failures.extend(failures);
     }

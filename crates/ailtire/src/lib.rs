@@ -60,4 +60,6 @@ pub use selection::Selection;
 pub use stack_images::ManagerProgram;
 pub use stacks::{StackInstance, StackTree};
 pub use tokio_util::sync::CancellationToken;
-pub use up::{NoToken, UpOptions, UpOutcome, read_token, require_no_managers, rotate_token};
+pub use up::{
+    NoToken, Rotation, UpOptions, UpOutcome, read_token, require_no_managers, rotate_token,
+};

@@ -1,13 +1,20 @@
 //! `token`: what opens the interface of an application's managers.
 
-use ailtire::Engine;
+use std::sync::Arc;
+use std::time::Duration;
+
 use ailtire::swarm::token::{Token, TokenError};
+use ailtire::{Engine, Rotation};
 use clap::Args;
 
-use crate::arguments::{GlobalArguments, ReleaseArguments};
+use super::deploy::duration;
+use super::events::{EventArguments, reported};
+use super::outcome::conclude;
+use crate::arguments::{GlobalArguments, ReleaseArguments, operator};
 use crate::error::Failure;
+use crate::interrupt::Interrupt;
 use crate::printer::style::{GOOD, status};
-use crate::printer::{Printer, words};
+use crate::printer::{Printer, Reporter, words};
 use crate::{exit, opening};
 
 /// The variable with a token of somebody's own choice.
@@ -23,13 +30,17 @@ Examples:
 /// Show the token that opens the interface of the application's managers
 ///
 /// It is read in a manager's container, on the engine that runs it: whoever may do that is root of
-/// the node anyway.
+/// the node anyway. `--rotate` ends when all managers have the new one.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TokenArguments {
     /// Give the managers a new one, of `AILTIRE_TOKEN` or a random one; no other service restarts
     #[arg(long)]
     rotate: bool,
+
+    /// How long a manager may take to run with the new one (`90s`, `5m`)
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration, requires = "rotate")]
+    timeout: Duration,
 }
 
 /// The token that the environment chooses, if it does.
@@ -57,20 +68,45 @@ fn unusable(error: TokenError) -> Failure {
 pub(crate) async fn run(
     global: &GlobalArguments,
     arguments: &TokenArguments,
-    printer: &Printer,
+    printer: &Arc<Printer>,
 ) -> Result<u8, Failure> {
+    if arguments.rotate {
+        let events = EventArguments::default();
+        let reporter = events.reporter(printer);
+        let result = rotate(global, arguments, printer, &reporter).await;
+        return reported(&events, &reporter, result);
+    }
     let identity = opening::open(global, &ReleaseArguments::default(), printer)?.identity();
-    let chosen = if arguments.rotate { chosen()? } else { None };
     let engine = Engine::connect(&global.endpoint()).await?;
     ailtire::require_swarm(&engine, false).await?;
-    let token = if arguments.rotate {
-        let (token, managers) = ailtire::rotate_token(&engine, &identity, chosen).await?;
-        let managers = words::count(managers, "manager");
-        printer.status(&status("Rotated", GOOD, &format!("the token of {managers}")));
-        token.reveal().to_owned()
-    } else {
-        ailtire::read_token(&engine, &identity).await?
-    };
+    let token = ailtire::read_token(&engine, &identity).await?;
     printer.data(&format!("{token}\n"))?;
     Ok(exit::DONE)
+}
+
+async fn rotate(
+    global: &GlobalArguments,
+    arguments: &TokenArguments,
+    printer: &Printer,
+    reporter: &Arc<Reporter>,
+) -> Result<u8, Failure> {
+    let interrupt = Interrupt::listen(reporter)?;
+    let identity = opening::open(global, &ReleaseArguments::default(), printer)?.identity();
+    let chosen = chosen()?;
+    let engine = interrupt.or_cancelled(Engine::connect(&global.endpoint())).await??;
+    ailtire::require_swarm(&engine, false).await?;
+    let how = (&*operator(), arguments.timeout);
+    let sink = &**reporter;
+    let rotation =
+        ailtire::rotate_token(&engine, &identity, chosen, how, sink, interrupt.token()).await?;
+    let Some(Rotation { token, outcome }) = rotation else {
+        return Err(interrupt.failure_with("cancelled: the token stays as it was"));
+    };
+    // It is the token from now on, whatever became of the managers.
+    printer.data(&format!("{}\n", token.reveal()))?;
+    if outcome.error.is_none() {
+        let managers = words::count(outcome.services.len(), "manager");
+        reporter.say(&status("Rotated", GOOD, &format!("the token of {managers}")));
+    }
+    conclude(outcome, &interrupt, reporter)
 }

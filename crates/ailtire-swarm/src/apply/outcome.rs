@@ -151,6 +151,24 @@ impl Outcome {
         }
     }
 
+    /// Adds what became of a service, and counts it.
+    pub(crate) fn add(&mut self, service: ServiceOutcome) {
+        let summary = &mut self.summary;
+        match &service.end {
+            ServiceEnd::Converged { .. } | ServiceEnd::Detached => count(summary, service.action),
+            ServiceEnd::Skipped { .. } => summary.skipped += 1,
+            ServiceEnd::Interrupted { .. } => summary.interrupted += 1,
+            ServiceEnd::Failed(failure) => {
+                summary.failed += 1;
+                self.error.get_or_insert_with(|| ApplyError::Failed {
+                    service: service.full_name.clone(),
+                    message: failure.message.clone(),
+                });
+            }
+        }
+        self.services.push(service);
+    }
+
     /// Nothing was done to any service.
     pub(crate) fn nothing_done(changes: &Changes, error: ApplyError) -> Self {
         let services = changes.services().map(|(stack, service)| ServiceOutcome {
@@ -176,39 +194,19 @@ impl Outcome {
         outcome.summary.skipped = 0;
         let name = |node: usize| run.graph.nodes[node].path();
         let mut engine_error = None;
-        for (service, end) in outcome.services.iter_mut().zip(ends) {
-            let summary = &mut outcome.summary;
-            service.end = match end {
-                NodeEnd::Converged { state, tasks } => {
-                    count(summary, service.action);
-                    ServiceEnd::Converged { state, tasks }
-                }
-                NodeEnd::Detached => {
-                    count(summary, service.action);
-                    ServiceEnd::Detached
-                }
-                NodeEnd::Failed(failure) => {
-                    summary.failed += 1;
-                    outcome.error.get_or_insert_with(|| ApplyError::Failed {
-                        service: service.full_name.clone(),
-                        message: failure.message.clone(),
-                    });
-                    ServiceEnd::Failed(failure)
-                }
-                NodeEnd::Skipped { because } => {
-                    summary.skipped += 1;
-                    ServiceEnd::Skipped { because: because.map(name) }
-                }
-                NodeEnd::Interrupted { last } => {
-                    summary.interrupted += 1;
-                    ServiceEnd::Interrupted { last }
-                }
+        for (service, end) in std::mem::take(&mut outcome.services).into_iter().zip(ends) {
+            let end = match end {
+                NodeEnd::Converged { state, tasks } => ServiceEnd::Converged { state, tasks },
+                NodeEnd::Detached => ServiceEnd::Detached,
+                NodeEnd::Failed(failure) => ServiceEnd::Failed(failure),
+                NodeEnd::Skipped { because } => ServiceEnd::Skipped { because: because.map(name) },
+                NodeEnd::Interrupted { last } => ServiceEnd::Interrupted { last },
                 NodeEnd::Engine(error) => {
-                    summary.interrupted += 1;
                     engine_error.get_or_insert(error);
                     ServiceEnd::Interrupted { last: None }
                 }
             };
+            outcome.add(ServiceOutcome { end, ..service });
         }
         if let Some(error) = engine_error {
             outcome.error = Some(ApplyError::Engine(error));

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::outcome::NodeEnd;
 use super::{OnFailure, Run};
 use crate::calls;
-use crate::converge::{Converged, Progress, Task, Wait, WaitError};
+use crate::converge::{Converged, Progress, Task, Wait, WaitError, tell_failure};
 use crate::observe::ObservedService;
 use crate::order::Node;
 use crate::plan::{ServiceChange, service_difference};
@@ -170,16 +170,10 @@ impl Run<'_> {
 
     fn ended(&self, node: usize, waited: Result<Converged, WaitError>) -> NodeEnd {
         match waited {
-            Ok(Converged { state, counts, duration }) => {
+            Ok(converged) => {
                 let Node { stack, service, .. } = self.graph.nodes[node];
-                self.sink.emit(EventKind::ServiceConverged {
-                    stack: stack.path.clone(),
-                    service: service.name.clone(),
-                    state,
-                    tasks: counts,
-                    duration: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-                });
-                NodeEnd::Converged { state, tasks: counts }
+                converged.tell(self.sink, &stack.path, &service.name);
+                NodeEnd::Converged { state: converged.state, tasks: converged.counts }
             }
             Err(error) => self.failed(node, error),
         }
@@ -191,11 +185,7 @@ impl Run<'_> {
             WaitError::Failed(failure) | WaitError::TimedOut(failure) => failure,
         };
         let Node { stack, service, .. } = self.graph.nodes[node];
-        self.sink.emit(EventKind::ServiceFailed {
-            stack: stack.path.clone(),
-            service: service.name.clone(),
-            failure: (*failure).clone(),
-        });
+        tell_failure(self.sink, &stack.path, &service.name, &failure);
         NodeEnd::Failed(failure)
     }
 

@@ -2,6 +2,7 @@
 
 mod failure;
 mod judge;
+mod many;
 mod monitor;
 mod task;
 #[cfg(test)]
@@ -15,8 +16,11 @@ use ailtire_docker::EngineError;
 use ailtire_events::{EventKind, EventSink, ServiceFailure, ServiceState, TaskCounts};
 use tokio::time::Instant;
 
+use crate::apply::ServiceEnd;
+
 pub(crate) use failure::tail;
 use judge::{Failure, Memory, Verdict, View, judge};
+pub(crate) use many::{Awaited, Waited, wait_for_all};
 use monitor::Snapshot;
 pub(crate) use monitor::{Monitor, is_passing};
 pub(crate) use task::Slot;
@@ -86,6 +90,37 @@ pub(crate) struct Converged {
     pub(crate) state: ServiceState,
     pub(crate) counts: TaskCounts,
     pub(crate) duration: Duration,
+}
+
+impl Converged {
+    /// Tells of it.
+    pub(crate) fn tell(&self, sink: &dyn EventSink, stack: &str, service: &str) {
+        sink.emit(EventKind::ServiceConverged {
+            stack: stack.to_owned(),
+            service: service.to_owned(),
+            state: self.state,
+            tasks: self.counts,
+            duration: u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX),
+        });
+    }
+
+    pub(crate) fn end(&self) -> ServiceEnd {
+        ServiceEnd::Converged { state: self.state, tasks: self.counts }
+    }
+}
+
+/// Tells of a service that does not become what it is to be.
+pub(crate) fn tell_failure(
+    sink: &dyn EventSink,
+    stack: &str,
+    service: &str,
+    failure: &ServiceFailure,
+) {
+    sink.emit(EventKind::ServiceFailed {
+        stack: stack.to_owned(),
+        service: service.to_owned(),
+        failure: failure.clone(),
+    });
 }
 
 /// Why a service is not what it is to be.

@@ -18,6 +18,9 @@ use serde_json::Value;
 
 use crate::support::{Lab, image};
 
+/// What runs in place of a manager.
+const RUNS: &str = "sleep 1000";
+
 /// A root's manager that does nothing.
 fn root(lab: &Lab) -> RootService {
     let setup = manager::ManagerSetup {
@@ -41,7 +44,7 @@ fn root(lab: &Lab) -> RootService {
 }
 
 /// Makes what a root's manager needs, and then its service; its id.
-async fn start_root(lab: &mut Lab, root: &RootService) -> String {
+async fn start_root(lab: &mut Lab, root: &RootService, command: &str) -> String {
     let token = Token::random().unwrap();
     let secret = token::create(&lab.engine, &lab.desired.identity, &token).await.unwrap();
     let network = NetworkSpec {
@@ -55,17 +58,36 @@ async fn start_root(lab: &mut Lab, root: &RootService) -> String {
     lab.desired.stacks[0].external_secrets.push(external);
     let observed = observe(&lab.engine, &lab.desired()).await.unwrap();
     let id = root.apply(&lab.engine, &observed, None).await.unwrap();
-    // The image of these tests has no manager: something else has to run as long.
+    // The image of these tests has no manager: something else runs in its place.
     let path = format!("/services/{id}");
     let service: Value = lab.engine.get(&*path).json().await.unwrap();
     let mut spec = service["Spec"].clone();
     spec["TaskTemplate"]["ContainerSpec"]["Args"] =
-        serde_json::json!(["/bin/busybox", "sleep", "1000"]);
+        serde_json::json!(["/bin/busybox", "sh", "-c", command]);
     spec["TaskTemplate"]["ContainerSpec"]["StopSignal"] = "SIGKILL".into();
     let update = lab.engine.post(format!("{path}/update"));
     let update = update.query("version", &service["Version"]["Index"]);
     update.body(&spec).done().await.unwrap();
     id
+}
+
+/// Gives managers a new token; what became of them.
+async fn rotated(lab: &Lab, token: &Token) -> Outcome {
+    let identity = &lab.desired.identity;
+    let wait = lab.options.wait;
+    token::rotate(&lab.engine, identity, token, wait, &*lab.events, &lab.cancel).await.unwrap()
+}
+
+/// Secrets of the tasks of a service that did not end.
+async fn secrets_of_tasks(lab: &Lab, id: &str) -> Vec<String> {
+    let tasks: Vec<Value> = lab.engine.get("/tasks").filter("service", id).json().await.unwrap();
+    let has_ended = |task: &&Value| {
+        let state = task["Status"]["State"].as_str().unwrap();
+        ["complete", "failed", "shutdown", "rejected", "remove", "orphaned"].contains(&state)
+    };
+    let going = tasks.iter().filter(|task| !has_ended(task));
+    let secret = "/Spec/ContainerSpec/Secrets/0/SecretName";
+    going.map(|task| task.pointer(secret).unwrap().as_str().unwrap().to_owned()).collect()
 }
 
 async fn secrets(lab: &Lab) -> Vec<String> {
@@ -99,7 +121,7 @@ async fn managers_go_first_and_the_token_last() {
     child.spec.labels.insert(label::MANAGER.to_owned(), "inner".to_owned());
     lab.deployed().await;
     let root = root(&lab);
-    start_root(&mut lab, &root).await;
+    start_root(&mut lab, &root, RUNS).await;
     remove_all(&lab).await;
     let removed = lab.events.events().into_iter().filter_map(|event| match event {
         EventKind::ObjectChanged { kind, name, action: ObjectAction::Removed, .. } => {
@@ -119,16 +141,19 @@ async fn a_new_token_replaces_managers_alone() {
     lab.add("web", "sleep 1000");
     lab.deployed().await;
     let root = root(&lab);
-    let id = start_root(&mut lab, &root).await;
+    let id = start_root(&mut lab, &root, RUNS).await;
     let first = token::secret_name(&lab.desired.identity.root);
     assert_eq!(secrets(&lab).await, std::slice::from_ref(&first));
     let web = lab.tasks("web").await;
 
     let identity = lab.desired.identity.clone();
     let chosen = Token::chosen("a token of my own choice".replace(' ', "-").as_str()).unwrap();
-    assert_eq!(token::rotate(&lab.engine, &identity, &chosen).await.unwrap(), 1);
+    let outcome = rotated(&lab, &chosen).await;
+    assert!(outcome.error.is_none(), "{:?}", outcome.error);
+    assert_eq!((outcome.summary.stacks, outcome.summary.updated), (1, 1));
     let second = token::find(&lab.engine, &identity).await.unwrap().unwrap();
     assert_ne!(second, first);
+    assert_eq!(secrets_of_tasks(&lab, &id).await, std::slice::from_ref(&second));
     assert_eq!(secrets(&lab).await, std::slice::from_ref(&second));
     let service: ObservedService = lab.engine.get(format!("/services/{id}")).json().await.unwrap();
     let held = &service.spec.task_template.container_spec.secrets;
@@ -145,6 +170,29 @@ async fn a_new_token_replaces_managers_alone() {
     };
     assert_eq!(held.as_slice(), [expected]);
     assert_eq!(lab.tasks("web").await, web);
+    remove_all(&lab).await;
+}
+
+#[tokio::test]
+async fn a_manager_that_does_not_run_with_its_new_token_is_told() {
+    let mut lab = Lab::new("tokenless").await;
+    let root = root(&lab);
+    start_root(&mut lab, &root, "echo no use; exit 3").await;
+    let outcome = rotated(&lab, &Token::random().unwrap()).await;
+    assert!(matches!(outcome.error, Some(ApplyError::Failed { .. })), "{:?}", outcome.error);
+    assert_eq!((outcome.summary.failed, outcome.summary.updated), (1, 0));
+    let failure = lab.events.events().into_iter().find_map(|event| match event {
+        EventKind::ServiceFailed { failure, .. } => Some(failure),
+        _ => None,
+    });
+    let failure = failure.unwrap();
+    assert_eq!((failure.exit_code, failure.log), (Some(3), vec!["no use".to_owned()]));
+
+    lab.cancel.cancel();
+    let outcome = rotated(&lab, &Token::random().unwrap()).await;
+    assert!(matches!(outcome.error, Some(ApplyError::Cancelled)), "{:?}", outcome.error);
+    assert_eq!(outcome.summary.interrupted, 1);
+    lab.cancel = tokio_util::sync::CancellationToken::new();
     remove_all(&lab).await;
 }
 
@@ -175,7 +223,7 @@ async fn followed(lab: &Lab, root: &RootService, id: &str) -> Outcome {
 async fn what_managers_do_is_waited_for() {
     let mut lab = Lab::new("follow").await;
     let root = root(&lab);
-    let id = start_root(&mut lab, &root).await;
+    let id = start_root(&mut lab, &root, RUNS).await;
     lab.add("web", "sleep 1000");
     lab.add("late", "sleep 1000").after = vec![crate::support::after("web")];
     let outcome = followed(&lab, &root, &id).await;
@@ -201,7 +249,7 @@ async fn what_managers_do_is_waited_for() {
 async fn a_service_that_fails_ends_the_waiting() {
     let mut lab = Lab::new("unfollowed").await;
     let root = root(&lab);
-    let id = start_root(&mut lab, &root).await;
+    let id = start_root(&mut lab, &root, RUNS).await;
     lab.add("web", "echo no use; exit 3");
     crate::support::stop(&mut lab);
     let outcome = followed(&lab, &root, &id).await;

@@ -1,13 +1,17 @@
 //! Who runs an application: managers or `deploy`. And the token that opens managers.
 
+use std::time::Duration;
+
 use ailtire_docker::{Engine, EngineError};
-use ailtire_events::{Diagnostic, LogStream};
+use ailtire_events::{Diagnostic, EventSink, LogStream};
 use ailtire_swarm::status::status;
 use ailtire_swarm::token::{self, Token};
-use ailtire_swarm::{Identity, label};
+use ailtire_swarm::{Identity, Outcome, WaitOptions, label};
 use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
 
 use crate::Error;
+use crate::deploy::locked;
 
 /// The program in a stack image, and what makes it print the token.
 const PRINT_TOKEN: [&str; 2] = ["/ailtire-manager", "token"];
@@ -142,8 +146,18 @@ async fn nowhere(engine: &Engine, identity: &Identity) -> Result<NoToken, Error>
     Ok(if nodes.is_empty() { NoToken::NotUp { root } } else { NoToken::Elsewhere { root, nodes } })
 }
 
-/// Gives all managers of a deployment a new token, `chosen` or a random one; how many managers there
-/// are. Their tasks are replaced, those of no other service.
+/// What became of a new token.
+#[derive(Debug, Clone)]
+pub struct Rotation {
+    /// The token.
+    pub token: Token,
+    /// What became of the managers.
+    pub outcome: Outcome,
+}
+
+/// Gives all managers of a deployment a new token, `chosen` or a random one, and waits until each
+/// has it, for `timeout` at most. Their tasks are replaced, those of no other service. Nothing where
+/// it is cancelled before anything was done.
 ///
 /// # Errors
 ///
@@ -152,7 +166,10 @@ pub async fn rotate_token(
     engine: &Engine,
     identity: &Identity,
     chosen: Option<Token>,
-) -> Result<(Token, usize), Error> {
+    (by, timeout): (&str, Duration),
+    sink: &dyn EventSink,
+    cancel: &CancellationToken,
+) -> Result<Option<Rotation>, Error> {
     if token::managers(engine, identity).await?.is_empty() {
         return Err(NoToken::NotUp { root: identity.root.clone() }.into());
     }
@@ -160,6 +177,10 @@ pub async fn rotate_token(
         Some(token) => token,
         None => Token::random().map_err(Error::Token)?,
     };
-    let managers = token::rotate(engine, identity, &token).await?;
-    Ok((token, managers))
+    let wait = WaitOptions { timeout, ..WaitOptions::default() };
+    let work = async |cancel: &CancellationToken| {
+        let outcome = token::rotate(engine, identity, &token, wait, sink, cancel).await?;
+        Ok(Rotation { token: token.clone(), outcome })
+    };
+    locked(identity, ("token --rotate", by), engine, sink, cancel, work).await
 }

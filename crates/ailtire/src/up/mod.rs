@@ -27,7 +27,7 @@ use crate::deploy::{Deployment, locked, record};
 use crate::{Application, Error};
 
 pub(crate) use access::require_whole;
-pub use access::{NoToken, read_token, require_no_managers, rotate_token};
+pub use access::{NoToken, Rotation, read_token, require_no_managers, rotate_token};
 
 /// How to bring an application up.
 #[derive(Debug, Clone)]
