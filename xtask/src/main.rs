@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
         Chore::Demo => demo::run(),
         Chore::Test => checks::run(),
-        Chore::Manager => manager::build().map(drop),
+        Chore::Manager => manager::build(),
         Chore::Tidy => tidy::run(),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Release(arguments) => release::run(&arguments),

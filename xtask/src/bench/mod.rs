@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use crate::{Outcome, files, process, table, terminal};
+use crate::{Outcome, files, manager, process, table, terminal};
 
 /// What to measure, or what to write.
 #[derive(Args)]
@@ -80,10 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 }
 
 fn measure_all(size: &generate::Size) -> Outcome {
-    terminal::status("Compiling", "ailtire-build with optimisation");
-    let mut compile = process::cargo();
-    process::run(compile.args(["build", "--release", "--package", "ailtire-build"]))?;
-    let program = files::target().join("release/ailtire-build");
+    let program = program()?;
     let folder = files::target().join("bench");
     files::remove_folder(&folder)?;
 
@@ -103,6 +100,15 @@ fn measure_all(size: &generate::Size) -> Outcome {
     show(rows);
     files::remove_folder(&folder)?;
     Ok(())
+}
+
+/// Compiles the command, with the manager that it carries.
+fn program() -> Outcome<PathBuf> {
+    manager::build()?;
+    terminal::status("Compiling", "ailtire-build with optimisation");
+    let mut compile = process::cargo();
+    process::run(compile.args(["build", "--release", "--package", "ailtire-build"]))?;
+    Ok(files::target().join("release/ailtire-build"))
 }
 
 fn show(rows: Vec<Row>) {
