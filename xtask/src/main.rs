@@ -8,6 +8,7 @@ mod files;
 mod manager;
 mod pass;
 mod process;
+mod program;
 mod release;
 mod table;
 mod terminal;
@@ -38,7 +39,7 @@ enum Chore {
     Manager,
     /// Check what the compiler does not: sizes, words, links, and who depends on whom.
     Tidy,
-    /// Measure against the bare minimum, `git`, `b3sum`, `docker build` and `nginx`.
+    /// Measure against the bare minimum, `git`, `b3sum`, `docker`, Node and `nginx`.
     Bench(bench::Arguments),
     /// Release this project: version, changelog, static program, archive, crates, commit and tag.
     Release(release::Arguments),
