@@ -8,6 +8,7 @@ mod files;
 mod manager;
 mod pass;
 mod process;
+mod program;
 mod release;
 mod suites;
 mod table;
@@ -39,7 +40,7 @@ enum Chore {
     Manager,
     /// Check what the compiler does not: sizes, words, links, and who depends on whom.
     Tidy,
-    /// Measure against the bare minimum, `git`, `b3sum`, `docker build` and `nginx`.
+    /// Measure against the bare minimum, `git`, `b3sum`, `docker`, Node and `nginx`.
     Bench(bench::Arguments),
     /// Release this project: version, changelog, static program, archive, crates, commit and tag.
     Release(release::Arguments),
@@ -54,7 +55,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
         Chore::Demo => demo::run(),
         Chore::Test => checks::run(),
-        Chore::Manager => manager::build().map(drop),
+        Chore::Manager => manager::build(),
         Chore::Tidy => tidy::run(),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Release(arguments) => release::run(&arguments),

@@ -21,9 +21,20 @@ pub(crate) struct Build {
     pub(crate) host: String,
     /// `--env` arguments.
     pub(crate) variables: Vec<String>,
+    /// Other arguments of `build`.
+    pub(crate) arguments: Vec<String>,
 }
 
 impl Build {
+    /// Builds the application.
+    ///
+    /// # Errors
+    /// The build fails; and as [`Build::run`].
+    pub(crate) fn done(&self, title: &str) -> Outcome<Pass> {
+        let (pass, status) = self.run(title)?;
+        if status.success() { Ok(pass) } else { Err(pass.lines().join("\n").into()) }
+    }
+
     /// Builds the application; a build that fails gives a pass as well, with its exit status.
     ///
     /// # Errors
@@ -35,6 +46,7 @@ impl Build {
         for variable in &self.variables {
             command.args(["--env", variable]);
         }
+        command.args(&self.arguments);
         command.env("DOCKER_HOST", &self.host).stdin(Stdio::null()).stdout(Stdio::piped());
         let begin = Instant::now();
         let mut child = command.spawn()?;
@@ -80,6 +92,7 @@ struct Image {
 
 const BUILT: &str = "built";
 const FRESH: &str = "fresh";
+const CACHED: &str = "cached";
 
 impl Pass {
     fn new(title: &str) -> Self {
@@ -97,6 +110,7 @@ impl Pass {
     fn add(&mut self, event: EventKind) {
         match event {
             EventKind::ImageFresh { image, .. } => self.image(image).result = FRESH,
+            EventKind::ImageCached { image, .. } => self.image(image).result = CACHED,
             EventKind::ImageTagged { image, .. } => self.image(image).result = "tagged",
             EventKind::ImageSkipped { image, .. } => self.image(image).result = "skipped",
             EventKind::BuildCancelled { image } => self.image(image).result = "cancelled",
@@ -132,11 +146,20 @@ impl Pass {
     }
 
     pub(crate) fn built(&self) -> usize {
-        self.images.values().filter(|image| image.result == BUILT).count()
+        self.count(BUILT)
     }
 
     pub(crate) fn fresh(&self) -> usize {
-        self.images.values().filter(|image| image.result == FRESH).count()
+        self.count(FRESH)
+    }
+
+    /// How many a registry had.
+    pub(crate) fn cached(&self) -> usize {
+        self.count(CACHED)
+    }
+
+    fn count(&self, result: &str) -> usize {
+        self.images.values().filter(|image| image.result == result).count()
     }
 
     pub(crate) fn bytes_sent(&self) -> u64 {

@@ -250,6 +250,12 @@ impl PrivateEngine {
         self.connection.address
     }
 
+    /// What the engine writes about itself. With the argument `--debug` that is a line `Calling METHOD PATH`
+    /// for each request, too.
+    pub fn log(&self) -> PathBuf {
+        self.layout.log()
+    }
+
     /// A client of the engine.
     pub fn client(&self) -> Client {
         Client::new(self.layout.socket())

@@ -19,6 +19,8 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// What the runtime image has. Debian's `jekyll` brings Ruby.
 const RUNTIME_PACKAGES: &str = "nodejs,redis-server,jekyll";
 
+const NODE_PACKAGES: &str = "nodejs";
+
 /// A base image that can be made here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BaseImage {
@@ -26,6 +28,8 @@ pub enum BaseImage {
     Busybox,
     /// A small Debian with Node, Redis and Jekyll: made in under a minute, then kept as a file.
     Runtime,
+    /// A small Debian with Node and nothing else.
+    Node,
 }
 
 impl BaseImage {
@@ -34,6 +38,7 @@ impl BaseImage {
         match self {
             Self::Busybox => "ailtire-test/busybox:1",
             Self::Runtime => "ailtire-test/runtime:1",
+            Self::Node => "ailtire-test/node:1",
         }
     }
 
@@ -41,14 +46,16 @@ impl BaseImage {
     fn file_name(self) -> String {
         match self {
             Self::Busybox => "busybox.tar".into(),
-            Self::Runtime => format!("{RELEASE}-{}.tar", RUNTIME_PACKAGES.replace(',', "-")),
+            Self::Runtime => debian_file_name(RUNTIME_PACKAGES),
+            Self::Node => debian_file_name(NODE_PACKAGES),
         }
     }
 
     fn write(self, file: &mut File, path: &Path) -> Result<(), Error> {
         match self {
             Self::Busybox => write_busybox(file),
-            Self::Runtime => write_runtime(path),
+            Self::Runtime => write_debian(RUNTIME_PACKAGES, path),
+            Self::Node => write_debian(NODE_PACKAGES, path),
         }
     }
 }
@@ -127,11 +134,16 @@ fn header(kind: EntryType, mode: u32, size: u64) -> Header {
     header
 }
 
-fn write_runtime(path: &Path) -> Result<(), Error> {
+fn debian_file_name(packages: &str) -> String {
+    format!("{RELEASE}-{}.tar", packages.replace(',', "-"))
+}
+
+/// Writes a small Debian with these packages.
+fn write_debian(packages: &str, path: &Path) -> Result<(), Error> {
     need("mmdebstrap", "mmdebstrap")?;
     // Ubuntu does not have it from the start.
     need_file(KEYRING, "debian-archive-keyring")?;
-    let include = format!("--include={RUNTIME_PACKAGES}");
+    let include = format!("--include={packages}");
     // Less to unpack, and no waiting for the disk: a broken run is begun again anyway.
     let smaller_and_faster = [
         "--dpkgopt=force-unsafe-io",

@@ -28,6 +28,12 @@ impl DockerClient {
             .find(|client| client.build(empty.path()).is_ok_and(|(_, sent)| sent.is_some()))
     }
 
+    /// Whether it has the plug-in `buildx`.
+    pub(super) fn has_buildx(&self) -> bool {
+        measure::quietly(measure::command(&self.program, &self.host).args(["buildx", "version"]))
+            .is_ok()
+    }
+
     /// Builds `deploy/Dockerfile` of a context; gives the time and the bytes that were sent.
     pub(super) fn build(&self, context: &Path) -> Outcome<(Duration, Option<u64>)> {
         let mut command: Command = measure::command(&self.program, &self.host);

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::Row;
+use super::measure::versus;
 use crate::{Outcome, files, process, table, terminal};
 
 /// Of so many rounds the median is taken, after one that warms both up.
@@ -74,9 +75,7 @@ pub(super) fn measure(folder: &Path) -> Outcome<Vec<Row>> {
 #[allow(clippy::cast_precision_loss)] // A ratio with two decimals.
 fn rows(ours: &[Round], theirs: &[Round], memory: (u64, u64)) -> Vec<Row> {
     let row = |what: &str, values: [f64; 2], shown: [String; 2], aim| {
-        let [ours, theirs] = shown;
-        let ratio = format!("{:.2}", values[0] / values[1]);
-        Row { what: what.to_owned(), ours, against: "nginx".to_owned(), theirs, ratio, aim }
+        versus(what, values, shown, "nginx", aim)
     };
     let rate = [ours, theirs].map(|rounds| median(rounds, |it| it.requests_per_second));
     let time = |what: &str, take: fn(&Round) -> Duration, aim| {

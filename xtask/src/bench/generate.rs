@@ -40,7 +40,7 @@ pub(crate) fn application(size: &Size, folder: &Path) -> Outcome<Written> {
     let mut writer = Writer::new(folder, size.seed)?;
     writer.definition("api/index.js", "module.exports = { name: 'synthetic' };\n")?;
     for number in 0..size.packages {
-        let name = format!("Package{number:04}");
+        let name = package(number);
         let package = PathBuf::from("api").join(&name);
         let index = format!(
             "module.exports = {{ name: '{name}', shortname: 'p{number}', description: '{name}' }};\n"
@@ -55,6 +55,11 @@ pub(crate) fn application(size: &Size, folder: &Path) -> Outcome<Written> {
         }
     }
     Ok(writer.written)
+}
+
+/// Name and folder of a package.
+pub(crate) fn package(number: usize) -> String {
+    format!("Package{number:04}")
 }
 
 /// Writes an application with one image whose context is large.

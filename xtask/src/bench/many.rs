@@ -7,13 +7,10 @@ use std::time::Duration;
 use private_engine::PrivateEngine;
 use walkdir::WalkDir;
 
-use super::Row;
 use super::measure::{alone, command, median, nothing, peak_memory, quietly, times};
+use super::{Row, STATE};
 use crate::pass::Build;
 use crate::{Outcome, files, process, table, terminal};
-
-/// Where the command keeps its state.
-const STATE: &str = ".ailtire";
 
 /// Measures on the application in `folder`, with an engine of its own in `engine`.
 pub(super) fn measure(program: &Path, folder: &Path, engine: &Path) -> Outcome<Vec<Row>> {
@@ -54,11 +51,9 @@ fn measure_on(program: &Path, folder: &Path, host: &str) -> Outcome<Vec<Row>> {
         application: folder.to_owned(),
         host: host.to_owned(),
         variables: Vec::new(),
+        arguments: Vec::new(),
     };
-    let (pass, status) = build.run("first build")?;
-    if !status.success() {
-        return Err(pass.lines().join("\n").into());
-    }
+    let pass = build.done("first build")?;
     let sent = table::bytes(pass.bytes_sent());
     let taken = format!("{} in {}, {sent} sent", pass.built(), table::time(pass.time()));
     rows.push(alone("first build of all images", taken, ""));

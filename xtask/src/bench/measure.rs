@@ -66,14 +66,21 @@ pub(super) fn times(
     theirs: Duration,
     aim: &'static str,
 ) -> Row {
-    Row {
-        what: what.to_owned(),
-        ours: table::time(ours),
-        against: against.to_owned(),
-        theirs: table::time(theirs),
-        ratio: format!("{:.2}", ours.as_secs_f64() / theirs.as_secs_f64()),
-        aim,
-    }
+    let times = [ours, theirs];
+    versus(what, times.map(|time| time.as_secs_f64()), times.map(table::time), against, aim)
+}
+
+/// A row of the report that compares two values, ours first; `shown` is how they are shown.
+pub(super) fn versus(
+    what: &str,
+    values: [f64; 2],
+    shown: [String; 2],
+    against: &str,
+    aim: &'static str,
+) -> Row {
+    let [ours, theirs] = shown;
+    let ratio = format!("{:.2}", values[0] / values[1]);
+    Row { what: what.to_owned(), ours, against: against.to_owned(), theirs, ratio, aim }
 }
 
 /// A row of the report that has nothing to be compared with.

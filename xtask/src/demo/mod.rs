@@ -35,7 +35,7 @@ pub(crate) fn run() -> Outcome {
     let application = files::target().join("demo/myapp");
     files::copy_folder(&files::root().join("fixtures/myapp"), &application)?;
     let variables = base_images(&host)?;
-    let setting = Build { program, application, host, variables };
+    let setting = Build { program, application, host, variables, arguments: Vec::new() };
     three_passes(&setting)?;
     match engine {
         Some(engine) => engine.stop()?,
