@@ -3,6 +3,7 @@
 use private_engine::Registry;
 use serde_json::Value;
 
+use crate::cache::{DOCKER, Manifests, sha256};
 use crate::push::forget;
 use crate::signed_cache::Keys;
 use crate::support::{Run, TestApplication, machine_address};
@@ -136,6 +137,94 @@ fn what_is_not_signed_by_a_known_key_does_not_count_where_keys_are_given() {
     let doc = format!("{}/{}-doc", pushed.repository(), pushed.application.name);
     let run = pushed.run(&["verify", &doc, "--key", &keys.public()]);
     assert_eq!(run.code, Some(0), "{run}");
+}
+
+#[test]
+fn one_of_an_image_for_several_platforms_is_checked() {
+    let pushed = Pushed::new();
+    let attest = ["--attest", "provenance"];
+    pushed.build(&attest);
+    let registry = Manifests(pushed.registry.address().to_owned());
+    let name = format!("team/{}-web", pushed.application.name);
+    let digest = || {
+        let accept = format!("Accept: {DOCKER}");
+        sha256(&registry.request(&["--header", &accept], &format!("{name}/manifests/latest")))
+    };
+    let first = digest();
+    let (run, _) = pushed.verify(&["--platform", "linux/s390x"]);
+    assert_eq!(run.code, Some(1), "{run}");
+    assert!(run.stdout.contains("is not for `linux/s390x`, but for `linux/"), "{run}");
+
+    // As another tool puts together what was built on two machines, one of them from another tree.
+    pushed.application.put("deploy/web/src/a.js", "2");
+    pushed.build(&attest);
+    let entry = |digest: String, platform: &str| {
+        let (os, architecture) = platform.split_once('/').unwrap();
+        serde_json::json!({ "mediaType": DOCKER, "digest": digest, "size": 1,
+            "platform": { "os": os, "architecture": architecture } })
+    };
+    let entries = [entry(digest(), "linux/arm64"), entry(first, "linux/s390x")];
+    let kind = "application/vnd.oci.image.index.v1+json";
+    let index = serde_json::json!({ "schemaVersion": 2, "mediaType": kind, "manifests": entries });
+    let (kind, index) = (format!("Content-Type: {kind}"), index.to_string());
+    let put = ["--request", "PUT", "--header", &kind, "--data-binary", &index];
+    registry.request(&put, &format!("{name}/manifests/all"));
+    let all = format!("{}/{}-web:all", pushed.repository(), pushed.application.name);
+    let verify = |platform: &[&str], code: i32, words: &str| {
+        let run = pushed.run(&[&["verify", &all], platform].concat());
+        assert_eq!(run.code, Some(code), "{run}");
+        assert!(run.stdout.contains(words), "{words}: {run}");
+    };
+    verify(&["--platform", "linux/arm64"], 0, "all holds");
+    verify(&["--platform", "linux/s390x"], 1, "src/a.js changed");
+    verify(&["--platform", "linux/386"], 1, "but for `linux/arm64`, `linux/s390x`");
+    verify(&[], 1, "it is for `linux/arm64`, `linux/s390x`: `--platform` checks one of them");
+}
+
+#[test]
+fn other_bases_and_attestations_that_are_damaged_are_said_to_be() {
+    let pushed = Pushed::new();
+    let doc = format!("{}/{}-doc:latest", pushed.repository(), pushed.application.name);
+    pushed.application.put("deploy/web/Dockerfile", "ARG BASE\nFROM ${BASE}\nCOPY . /web\n");
+    // More than is kept in a manifest itself.
+    let long = format!("{{ \"name\": \"web\", \"version\": \"1.0.0-{}\" }}", "x".repeat(20_000));
+    pushed.application.put("deploy/web/package.json", &long);
+    let base = format!("BASE={doc}");
+    pushed.build(&["--attest", "sbom,provenance", "--env", &base]);
+    let (run, _) = pushed.verify(&["--env", &base]);
+    assert_eq!(run.code, Some(0), "{run}");
+    let (run, document) = pushed.verify(&["--env", "BASE=debian:12"]);
+    assert_eq!(run.code, Some(1), "{run}");
+    let expected = [
+        format!("it was built on `{doc}`, which the Dockerfile does not name now"),
+        "the Dockerfile names `debian:12` now, which it was not built on".to_owned(),
+    ];
+    assert_eq!(document["problems"], serde_json::json!(expected), "{run}");
+
+    // The bill of materials is a blob of its own: it ends too early, then it is gone.
+    let blobs = pushed.registry.data().join("blobs/sha256");
+    let folders = std::fs::read_dir(blobs).unwrap().map(|it| it.unwrap().path());
+    let files = folders.flat_map(|it| std::fs::read_dir(it).unwrap());
+    let mut files = files.map(|it| it.unwrap().path().join("data"));
+    // That of the other image is short.
+    let is_bill = |text: &[u8]| text.len() > 20_000 && text.windows(8).any(|it| it == b"SPDX-2.3");
+    let (bill, text) = files
+        .find_map(|path| {
+            let text = std::fs::read(&path).ok().filter(|text| is_bill(text))?;
+            Some((path, text))
+        })
+        .unwrap();
+    std::fs::write(&bill, &text[..text.len() / 2]).unwrap();
+    let refused = |why: &str| {
+        let (run, document) = pushed.verify(&["--env", &base]);
+        assert_eq!(run.code, Some(1), "{run}");
+        let problem = document["problems"][0].as_str().unwrap();
+        assert!(problem.contains("spdx.dev"), "{run}");
+        assert!(problem.contains(why), "{why}: {run}");
+    };
+    refused("is not what it is called");
+    std::fs::remove_file(&bill).unwrap();
+    refused("the registry does not have it any more");
 }
 
 #[test]

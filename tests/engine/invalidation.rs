@@ -336,6 +336,44 @@ fn another_user_plans_the_same_fingerprints() {
 }
 
 #[test]
+fn time_zone_locale_umask_and_path_are_not_among_the_inputs() {
+    let application = sample();
+    // What a definition makes of a date and of letters is what it makes of them everywhere.
+    let build = BUILD_JS.replace(
+        "COLOUR: 'red'",
+        "COLOUR: new Date(0).getHours() + new Date(2026, 6, 1).toISOString() + \
+         new Date(0).toString() + 'title'.toLocaleUpperCase() + ['ä', 'z', 'a'].sort() + \
+         (1234.5).toLocaleString()",
+    );
+    assert_ne!(build, BUILD_JS);
+    application.put("deploy/build.js", &build);
+    let fingerprints = |command: &mut std::process::Command| {
+        let run = crate::support::Run::of(command.output().unwrap());
+        assert_eq!(run.code, Some(0), "{run}");
+        let plan: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        let images = plan["images"].as_array().unwrap().iter();
+        images.map(|image| image["fingerprint"].to_string()).collect::<Vec<_>>()
+    };
+    let plan = ["plan", "--format", "json"];
+    let here = fingerprints(application.command(&plan).env("TZ", "UTC0").env("LC_ALL", "C"));
+    assert_eq!(here.len(), 3);
+    for (zone, locale, umask) in
+        [("XYZ-14", "tr_TR.UTF-8", "000"), ("Asia/Kolkata", "de_DE@euro", "077"), ("", "", "027")]
+    {
+        // A clone as git makes one under that umask, deeper in another directory.
+        let elsewhere = tempfile::tempdir().unwrap();
+        let mut copy = std::process::Command::new("sh");
+        let copy = copy.args(["-c", "umask $1 && mkdir -p \"$3\" && cp -r \"$2\" \"$3\"", "copy"]);
+        let to = elsewhere.path().join("deep er/Ünder");
+        assert!(copy.arg(umask).arg(application.root()).arg(&to).status().unwrap().success());
+        let root = to.join(application.root().file_name().unwrap());
+        let mut command = application.command(&plan);
+        command.env("TZ", zone).env("LC_ALL", locale).env("LANG", locale).current_dir(&root);
+        assert_eq!(fingerprints(&mut command), here, "{zone} {locale} {umask}");
+    }
+}
+
+#[test]
 fn the_listed_context_is_what_the_image_holds() {
     let application = sample();
     application.set_mode("deploy/other/file.txt", 0o755);

@@ -20,6 +20,7 @@ mod fixtures;
 mod images;
 mod invalidation;
 mod managers;
+mod poisoned_cache;
 mod printed;
 mod push;
 mod registry;

@@ -8,24 +8,24 @@ use crate::push::{forget, plain_registry, private_registry};
 use crate::support::{Run, TestApplication, machine_address};
 
 /// A registry, and what stands before it.
-struct Faulty {
-    registry: Registry,
+pub(crate) struct Faulty {
+    pub(crate) registry: Registry,
     proxy: Proxy,
 }
 
 impl Faulty {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let registry = plain_registry();
         let proxy = Proxy::start(machine_address(), registry.address()).unwrap();
         Self { registry, proxy }
     }
 
-    fn repository(&self) -> String {
+    pub(crate) fn repository(&self) -> String {
         format!("{}/team", self.proxy.address())
     }
 
     /// Builds with the registry as the memory.
-    fn build(&self, application: &TestApplication, more: &[&str]) -> Run {
+    pub(crate) fn build(&self, application: &TestApplication, more: &[&str]) -> Run {
         let repository = self.repository();
         let variable = format!("REPO={repository}/{}", application.name);
         let cache = ["--cache", "registry", "--repo", &repository, "--env", &variable];
@@ -50,7 +50,7 @@ impl Faulty {
         assert!(run.stderr.contains(why), "{why}: {run}");
     }
 
-    fn expect_found(&self, application: &TestApplication) {
+    pub(crate) fn expect_found(&self, application: &TestApplication) {
         let run = self.build(&application.cloned(), &[]);
         assert_eq!((run.code, count(&run, "cached")), (Some(0), 3), "{run}");
         assert_eq!(codes(&run), [""; 0], "{run}");
@@ -64,7 +64,7 @@ impl Drop for Faulty {
 }
 
 /// A registry that has three images, with their application.
-fn filled() -> (Faulty, TestApplication) {
+pub(crate) fn filled() -> (Faulty, TestApplication) {
     let faulty = Faulty::new();
     let application = three_images();
     let run = faulty.build(&application, &[]);

@@ -31,15 +31,20 @@ impl Keys {
 }
 
 /// What is attached to the image of `application` that is called `image`.
-struct Attached {
-    registry: Manifests,
-    repository: String,
-    digest: String,
+pub(crate) struct Attached {
+    pub(crate) registry: Manifests,
+    pub(crate) repository: String,
+    pub(crate) digest: String,
 }
 
 impl Attached {
     fn of(machines: &Machines, application: &TestApplication, image: &str) -> Self {
-        let registry = Manifests(machines.cluster.registry());
+        Self::at(machines.cluster.registry(), application, image)
+    }
+
+    /// As [`Attached::of`], in the registry at `address`.
+    pub(crate) fn at(address: String, application: &TestApplication, image: &str) -> Self {
+        let registry = Manifests(address);
         let repository = format!("team/{}-{image}", application.name);
         let accept = format!("Accept: {DOCKER}");
         let path = format!("{repository}/manifests/latest");
@@ -51,28 +56,28 @@ impl Attached {
         self.digest.replace(':', "-")
     }
 
-    fn index(&self) -> Value {
+    pub(crate) fn index(&self) -> Value {
         self.registry.get_as(&self.repository, &self.tag(), INDEX)
     }
 
-    fn put_index(&self, index: &Value) {
+    pub(crate) fn put_index(&self, index: &Value) {
         self.put_as(&self.tag(), INDEX, &index.to_string());
     }
 
-    fn put_as(&self, tag: &str, kind: &str, body: &str) {
+    pub(crate) fn put_as(&self, tag: &str, kind: &str, body: &str) {
         let kind = format!("Content-Type: {kind}");
         let arguments = ["--request", "PUT", "--header", &kind, "--data-binary", body];
         self.registry.request(&arguments, &format!("{}/manifests/{tag}", self.repository));
     }
 
     /// The one thing that is attached.
-    fn artifact(&self) -> Value {
+    pub(crate) fn artifact(&self) -> Value {
         let digest = self.index()["manifests"][0]["digest"].as_str().unwrap().to_owned();
         self.registry.get(&self.repository, &digest)
     }
 
     /// Has the index name `artifact`, changed by hand, instead of what it named.
-    fn replace(&self, artifact: &Value) {
+    pub(crate) fn replace(&self, artifact: &Value) {
         let text = artifact.to_string();
         let digest = sha256(text.as_bytes());
         self.put_as(&digest, artifact["mediaType"].as_str().unwrap(), &text);
@@ -100,7 +105,7 @@ impl Attached {
         self.replace(&artifact);
     }
 
-    fn upload(&self, content: &[u8]) {
+    pub(crate) fn upload(&self, content: &[u8]) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         std::io::Write::write_all(&mut file, content).unwrap();
         let uploads = format!("{}/blobs/uploads/", self.repository);
@@ -272,6 +277,13 @@ fn keys_that_can_not_be_used_are_said_to_be() {
     let run = application.run(&["build", "--cache-verify", &keys.public()]);
     assert_eq!(run.code, Some(2), "{run}");
     assert!(run.stderr.contains("of no use without a cache"), "{run}");
+    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o640);
+    std::fs::set_permissions(keys.private(), readable).unwrap();
+    let run =
+        application.run(&[&cache[..], &["--dry-run", "--cache-sign", &keys.private()]].concat());
+    assert_eq!(run.code, Some(0), "{run}");
+    assert!(run.stderr.contains("[key-readable]"), "{run}");
+    assert!(run.stderr.contains(&format!("`chmod 600 {}`", keys.private())), "{run}");
     let run = application.run(&["key", "new", "--out", &keys.private()]);
     assert_eq!(run.code, Some(4), "{run}");
     assert!(run.stderr.contains("a key is never replaced"), "{run}");

@@ -12,6 +12,7 @@ mod npm;
 mod provenance;
 mod spdx_document;
 mod statement;
+mod yaml;
 
 pub use dsse::{Envelope, PAYLOAD_TYPE, Refusal, Verified};
 pub use keys::{KeyError, PublicKey, SigningKey};

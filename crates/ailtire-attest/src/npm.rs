@@ -29,7 +29,9 @@ pub enum PackageFile {
     NpmLock,
     /// `yarn.lock`.
     YarnLock,
-    /// A lock file that is not read: `pnpm-lock.yaml`, `bun.lock`.
+    /// `pnpm-lock.yaml`.
+    PnpmLock,
+    /// A lock file that is not read: `bun.lock`.
     Other,
 }
 
@@ -40,7 +42,8 @@ impl PackageFile {
             "package.json" => Some(Self::Package),
             "package-lock.json" | "npm-shrinkwrap.json" => Some(Self::NpmLock),
             "yarn.lock" => Some(Self::YarnLock),
-            "pnpm-lock.yaml" | "bun.lock" => Some(Self::Other),
+            "pnpm-lock.yaml" => Some(Self::PnpmLock),
+            "bun.lock" | "bun.lockb" => Some(Self::Other),
             _ => None,
         }
     }
@@ -55,6 +58,7 @@ pub fn found_in(files: &[(String, Vec<u8>)]) -> (All, Vec<(String, String)>) {
             Some(PackageFile::Package) => json(content).map(|it| package(&it, &mut all)),
             Some(PackageFile::NpmLock) => json(content).and_then(|it| npm_lock(&it, &mut all)),
             Some(PackageFile::YarnLock) => yarn_lock(content, &mut all),
+            Some(PackageFile::PnpmLock) => pnpm_lock(content, &mut all),
             Some(PackageFile::Other) => Err("such lock files are not read".to_owned()),
             None => Ok(()),
         };
@@ -70,7 +74,11 @@ fn json(content: &[u8]) -> Result<Map<String, Value>, String> {
 }
 
 fn text(object: &Map<String, Value>, name: &str) -> Option<String> {
-    object.get(name)?.as_str().map(str::to_owned)
+    text_in(object, name).map(str::to_owned)
+}
+
+fn text_in<'object>(object: &'object Map<String, Value>, name: &str) -> Option<&'object str> {
+    object.get(name)?.as_str()
 }
 
 fn license(object: &Map<String, Value>) -> Option<String> {
@@ -137,21 +145,82 @@ fn sha512(integrity: &str) -> Option<String> {
     STANDARD.decode(found).ok().filter(|it| it.len() == 64).map(|it| hex(&it))
 }
 
-/// Version 1: blocks of `name@range, name@range:` with indented fields.
+/// The mappings that are the documents of a YAML file.
+fn yaml(text: &str) -> Result<impl Iterator<Item = Map<String, Value>>, String> {
+    let documents = crate::yaml::documents(text)?;
+    Ok(documents.into_iter().filter_map(|it| match it {
+        Value::Object(document) => Some(document),
+        _ => None,
+    }))
+}
+
+/// `name@rest`; a scope begins with the same sign.
+fn split_name(text: &str) -> Option<(&str, &str)> {
+    let at = text.get(1..)?.find('@')? + 1;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+/// Packages under `/name/1.2.3_peers` (version 5), `/name@1.2.3(peers)` (6), `name@1.2.3` (9).
+fn pnpm_lock(content: &[u8], all: &mut All) -> Result<(), String> {
+    let content = std::str::from_utf8(content).map_err(|error| error.to_string())?;
+    let mut is_lock = false;
+    for document in yaml(content)?.filter(|it| it.contains_key("lockfileVersion")) {
+        is_lock = true;
+        let packages = document.get("packages").and_then(Value::as_object);
+        for (key, entry) in packages.into_iter().flatten() {
+            let Some(entry) = entry.as_object() else { continue };
+            let key = key.strip_prefix('/').unwrap_or(key);
+            let key = key.split('(').next().unwrap_or(key);
+            let old = || {
+                let (name, version) = key.rsplit_once('/')?;
+                Some((name, version.split('_').next().unwrap_or(version)))
+            };
+            let version = text_in(&document, "lockfileVersion").unwrap_or_default();
+            let parts = if version.starts_with('5') { old() } else { split_name(key) };
+            let name = text(entry, "name").or_else(|| Some(parts?.0.to_owned()));
+            let version = text(entry, "version").or_else(|| Some(parts?.1.to_owned()));
+            if let (Some(name), Some(version)) = (name, version) {
+                let resolution = entry.get("resolution").and_then(Value::as_object);
+                let found = Found { license: None, sha512: resolution.and_then(integrity) };
+                put(all, name, version, found);
+            }
+        }
+    }
+    if is_lock { Ok(()) } else { Err("it is no lock file".to_owned()) }
+}
+
 fn yarn_lock(content: &[u8], all: &mut All) -> Result<(), String> {
     let text = std::str::from_utf8(content).map_err(|error| error.to_string())?;
-    if !text.contains("# yarn lockfile v1") {
-        return Err("it is of another version than 1".to_owned());
+    if text.contains("# yarn lockfile v1") {
+        old_yarn_lock(text, all);
+        return Ok(());
     }
+    let mut documents = yaml(text)?;
+    let Some(lock) = documents.next().filter(|it| it.contains_key("__metadata")) else {
+        return Err("it is no lock file".to_owned());
+    };
+    for entry in lock.values().filter_map(Value::as_object) {
+        // `name@npm:1.2.3`, whatever the package is called where it is asked for. Its checksum is
+        // that of the archive that yarn makes of it.
+        let resolution = text_in(entry, "resolution").and_then(split_name);
+        if let (Some((name, place)), Some(version)) = (resolution, text_in(entry, "version")) {
+            // Its own `package.json` says which version that is.
+            if !place.starts_with("workspace:") {
+                put(all, name.to_owned(), version.to_owned(), Found::default());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Version 1: blocks of `name@range, name@range:` with indented fields.
+fn old_yarn_lock(text: &str, all: &mut All) {
     let mut name = None;
     let mut last = None;
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let field = line.trim();
         if !line.starts_with(' ') {
-            let first = field.trim_matches(['"', ':']);
-            // A scope begins with the same sign as a range.
-            let end = first.get(1..).and_then(|rest| rest.find('@')).map(|at| at + 1);
-            name = end.map(|end| first[..end].to_owned());
+            name = split_name(field.trim_matches(['"', ':'])).map(|(name, _)| name.to_owned());
         } else if !line.starts_with("   ") {
             let Some((key, value)) = field.split_once(' ') else { continue };
             let value = value.trim_matches('"');
@@ -165,7 +234,6 @@ fn yarn_lock(content: &[u8], all: &mut All) -> Result<(), String> {
             }
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -193,6 +261,41 @@ mod tests {
     }
 
     #[test]
+    fn lock_files_of_newer_yarns_are_read() {
+        let lock = "# This file is generated by running \"yarn install\"\n\n__metadata:\n  version: 8\n\
+                    \x20 cacheKey: 10c0\n\n\"@s/b@npm:^2.0.0, @s/b@npm:^2.1.0\":\n  version: 2.1.0\n\
+                    \x20 resolution: \"@s/b@npm:2.1.0\"\n  checksum: 10c0/ab\n  linkType: hard\n\n\
+                    \"alias@npm:a@1\":\n  version: 1.10\n  resolution: \"a@npm:1.10\"\n\n\
+                    \"t@patch:t@npm%3A5.0.2#x\":\n  version: 5.0.2\n  resolution: \"t@patch:t@npm%3A5.0.2#x\"\n\n\
+                    \"app@workspace:.\":\n  version: 0.0.0-use.local\n  resolution: \"app@workspace:.\"\n";
+        assert_eq!(names("yarn.lock", lock), ["@s/b 2.1.0", "a 1.10", "t 5.0.2"]);
+    }
+
+    #[test]
+    fn lock_files_of_pnpm_are_read() {
+        let digest = STANDARD.encode([7; 64]);
+        let new = format!(
+            "lockfileVersion: '9.0'\n\npackages:\n\n  '@s/b@2.0.0':\n    resolution: {{integrity: \
+             sha512-{digest}}}\n\n  a@1.2.3:\n    resolution: {{integrity: x}}\n\n  \
+             c@https://codeload.example/c/tar.gz/1:\n    resolution: {{tarball: x}}\n    version: \
+             3.0.0\n\nsnapshots:\n\n  '@s/b@2.0.0(a@1.2.3)': {{}}\n"
+        );
+        assert_eq!(names("pnpm-lock.yaml", &new), ["@s/b 2.0.0", "a 1.2.3", "c 3.0.0"]);
+        let (all, _) = found_in(&[("pnpm-lock.yaml".to_owned(), new.into_bytes())]);
+        let sha512 = all[&("@s/b".to_owned(), "2.0.0".to_owned())].sha512.clone();
+        assert_eq!(sha512, Some(hex(&[7; 64])));
+        let six = "lockfileVersion: '6.0'\npackages:\n  /@s/b@2.0.0(a@1.2.3):\n    dev: true\n  \
+                   /a@1.2.3:\n    dev: false\n";
+        assert_eq!(names("pnpm-lock.yaml", six), ["@s/b 2.0.0", "a 1.2.3"]);
+        let five = "lockfileVersion: 5.4\npackages:\n  /@s/b/2.0.0_a@1.2.3:\n    dev: true\n  \
+                    /a/1.2.3:\n    dev: false\n";
+        assert_eq!(names("pnpm-lock.yaml", five), ["@s/b 2.0.0", "a 1.2.3"]);
+        // A document of its own may stand before it.
+        let two = format!("---\nx: 1\n---\n{six}");
+        assert_eq!(names("pnpm-lock.yaml", &two), ["@s/b 2.0.0", "a 1.2.3"]);
+    }
+
+    #[test]
     fn what_several_files_say_is_put_together() {
         let digest = STANDARD.encode([7; 64]);
         let lock = format!(
@@ -208,11 +311,15 @@ mod tests {
 
     #[test]
     fn what_can_not_be_read_is_listed() {
-        let files = ["a/package.json", "package-lock.json", "yarn.lock", "pnpm-lock.yaml", "x.js"];
-        let files = files.map(|path| (path.to_owned(), b"{".to_vec()));
-        let (all, unread) = found_in(&files);
-        assert_eq!(all, All::new());
-        let unread: Vec<_> = unread.iter().map(|(path, _)| &**path).collect();
-        assert_eq!(unread, ["a/package.json", "package-lock.json", "yarn.lock", "pnpm-lock.yaml"]);
+        let names =
+            ["a/package.json", "package-lock.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock"];
+        let files = [&names[..], &["x.js"]].concat();
+        for content in ["{", "[1]", ""] {
+            let files = files.iter().map(|path| ((*path).to_owned(), content.as_bytes().to_vec()));
+            let (all, unread) = found_in(&files.collect::<Vec<_>>());
+            assert_eq!(all, All::new());
+            let unread: Vec<_> = unread.iter().map(|(path, _)| &**path).collect();
+            assert_eq!(unread, names, "{content}");
+        }
     }
 }

@@ -246,11 +246,9 @@ fn listing(subject: &str, pages: usize, next: impl Fn(usize) -> String + Send + 
                     entry("a/b"),
                     entry("c/d")
                 );
-                let mut headers = format!("Content-Type: {INDEX}\r\n");
-                if page + 1 < pages {
-                    let next = next(page + 1);
-                    headers.push_str(&format!("Link: <{next}>; rel=\"next\"\r\n"));
-                }
+                let more = (page + 1 < pages).then(|| next(page + 1));
+                let link = more.map(|next| format!("Link: <{next}>; rel=\"next\"\r\n"));
+                let headers = format!("Content-Type: {INDEX}\r\n{}", link.unwrap_or_default());
                 answer("200 OK", &headers, &body)
             }
             ("PUT", None) => answer("201 Created", &format!("OCI-Subject: {subject}\r\n"), ""),

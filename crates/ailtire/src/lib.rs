@@ -19,6 +19,7 @@ mod findings;
 mod git;
 mod graph;
 mod plan;
+mod platforms;
 mod prepare;
 mod push;
 mod registries;
@@ -42,7 +43,7 @@ pub use ailtire_manifest::{Application as Definitions, ImageDefinition, Package,
 pub use ailtire_swarm::{self as swarm, HistoryError, OnFailure};
 pub use ailtire_terms::{did_you_mean, nearest};
 pub use application::{Access, Application, OpenOptions};
-pub use attest::{AttestOptions, Attestation, Verification};
+pub use attest::{AttestOptions, Attestation, Verification, VerifyOptions};
 pub use build::{BuildOptions, BuiltReference, Outcome};
 pub use cache::{CacheOptions, CacheTrust};
 pub use check::check;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use ailtire::{Application, Engine, Verification};
+use ailtire::{Application, Engine, Verification, VerifyOptions};
 use clap::Args;
 use serde::Serialize;
 
@@ -33,6 +33,10 @@ pub(crate) struct VerifyArguments {
     /// What is attached counts only if this public key signed it (repeatable)
     #[arg(long, value_name = "PUBKEY")]
     key: Vec<PathBuf>,
+
+    /// Which one of an image for several platforms (`linux/arm64`)
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<String>,
 
     #[command(flatten)]
     release: ReleaseArguments,
@@ -67,7 +71,8 @@ pub(crate) async fn run(
     let (image, reference) = chosen(&application, &arguments.image)?;
     // Only for its credentials, and for registries that it may reach without TLS.
     let engine = Engine::connect(&global.endpoint()).await.ok();
-    let found = application.verify(image, &reference, &keys, engine.as_ref()).await?;
+    let options = VerifyOptions { image, reference, keys, platform: arguments.platform.clone() };
+    let found = application.verify(&options, engine.as_ref()).await?;
     if arguments.format == DataFormat::Json {
         printer.pretty_json(&Document {
             version: DATA_VERSION,

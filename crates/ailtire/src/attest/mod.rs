@@ -5,7 +5,7 @@ mod run;
 mod verify;
 
 pub use run::AttestOptions;
-pub use verify::{Attestation, Verification};
+pub use verify::{Attestation, Verification, VerifyOptions};
 
 /// What attached statements are, as registries list them.
 pub(crate) const IN_TOTO: &str = "application/vnd.in-toto+json";

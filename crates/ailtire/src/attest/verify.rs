@@ -1,6 +1,8 @@
 //! Checks an image in a registry against what is said of it, and against the source tree.
 
-use ailtire_attest::{Envelope, PROVENANCE, Provenance, PublicKey, SPDX, Statement};
+use std::collections::BTreeSet;
+
+use ailtire_attest::{Envelope, Material, PROVENANCE, Provenance, PublicKey, SPDX, Statement};
 use ailtire_docker::Engine;
 use ailtire_events::DirtyReason;
 use ailtire_fingerprint::compare;
@@ -9,14 +11,31 @@ use serde::Serialize;
 
 use super::inputs::{Inputs, context_of, parameters, recorded};
 use super::{ENVELOPE, IN_TOTO, PREDICATE_TYPE};
+use crate::cache::statement;
+use crate::platforms::{Index, Platform};
 use crate::registries::{self, Place};
 use crate::settings::settings_of;
 use crate::{Application, Error};
 
+/// The longest configuration of an image that is read.
+const CONFIGURATION: u64 = 4 * 1024 * 1024;
 /// The longest attestation that is read.
 const LONGEST: u64 = 24 * 1024 * 1024;
 /// How many are looked at.
 const MOST: usize = 32;
+
+/// Which image is checked, and what it has to be.
+#[derive(Debug, Clone, Default)]
+pub struct VerifyOptions {
+    /// Index of the image in the definitions.
+    pub image: usize,
+    /// The reference under which a registry has it.
+    pub reference: String,
+    /// With any of these, only what one of them signed counts.
+    pub keys: Vec<PublicKey>,
+    /// Which one of an image for several platforms; what one for a single platform has to be for.
+    pub platform: Option<String>,
+}
 
 /// Something that is said of an image.
 #[derive(Debug, Clone, Serialize)]
@@ -56,20 +75,18 @@ impl Verification {
 }
 
 impl Application {
-    /// Checks what a registry has for `reference`, which is to be the image with this index in the
-    /// definitions. With `keys`, only what one of them signed counts. Credentials are those that
-    /// `engine` is shown; without an engine, none.
+    /// Checks what a registry has. Credentials are those that `engine` is shown; without an engine,
+    /// none.
     ///
     /// # Errors
     ///
     /// [`Error`] where the registry, or the source tree, can't be read.
     pub async fn verify(
         &self,
-        image: usize,
-        reference: &str,
-        keys: &[PublicKey],
+        options: &VerifyOptions,
         engine: Option<&Engine>,
     ) -> Result<Verification, Error> {
+        let reference = &*options.reference;
         let mut found = Verification { reference: reference.to_owned(), ..Default::default() };
         let Some(Place { registry, repository, tag }) = Place::of(reference) else {
             found.problems.push(format!("`{reference}` is no reference"));
@@ -82,18 +99,23 @@ impl Application {
             }
             None => Client::new(ClientOptions::default(), std::collections::HashMap::new()),
         };
-        let manifest = client.manifest(&registry, &repository, &tag).await.map_err(Error::Cache)?;
-        let Some(manifest) = manifest else {
-            found.problems.push(format!("the registry has no `{reference}`"));
-            return Ok(found);
+        let place = (&*registry, &*repository);
+        let chosen = chosen(&client, place, &tag, options.platform.as_deref()).await;
+        let platforms = match chosen.map_err(Error::Cache)? {
+            Ok(Chosen { digest, platforms }) => {
+                found.digest = digest;
+                platforms
+            }
+            Err(problem) => {
+                found.problems.push(format!("`{reference}` {problem}"));
+                return Ok(found);
+            }
         };
-        found.digest = manifest.digest;
         let listed = client.referrers(&registry, &repository, &found.digest, IN_TOTO).await;
         let mut provenance = Vec::new();
         for listed in listed.map_err(Error::Cache)?.iter().rev().filter(|it| speaks(it)).take(MOST)
         {
-            let place = (&*registry, &*repository);
-            let read = read(&client, place, &found.digest, listed, keys).await;
+            let read = read(&client, place, &found.digest, listed, &options.keys).await;
             let predicate_type =
                 listed.annotations.get(PREDICATE_TYPE).cloned().unwrap_or_default();
             let mut attestation = Attestation {
@@ -114,24 +136,32 @@ impl Application {
             found.attestations.push(attestation);
         }
         found.judge_attestations();
-        self.compare_with(image, &provenance, &mut found)?;
+        self.compare_with(options, &provenance, &mut found)?;
+        if provenance.is_empty() && !platforms.is_empty() {
+            let platforms = platforms.join("`, `");
+            found
+                .problems
+                .push(format!("it is for `{platforms}`: `--platform` checks one of them"));
+        }
         Ok(found)
     }
 
     /// Compares the present source tree with the provenance that it fits best.
     fn compare_with(
         &self,
-        image: usize,
+        options: &VerifyOptions,
         provenance: &[Provenance],
         found: &mut Verification,
     ) -> Result<(), Error> {
+        let image = options.image;
         let context = context_of(self, image).map_err(Error::Definitions)?;
         let inputs = Inputs::read(&context, self.root()).map_err(|source| Error::Io {
             action: "read",
             path: self.root().to_owned(),
             source,
         })?;
-        let settings = settings_of(&self.definitions, &self.definitions.images[image], &[]);
+        let platforms: Vec<_> = options.platform.clone().into_iter().collect();
+        let settings = settings_of(&self.definitions, &self.definitions.images[image], &platforms);
         let parameters = parameters(self, image, &context, &settings);
         let names = ["application", "package", "image"];
         let same =
@@ -145,15 +175,21 @@ impl Application {
             version: String::new(),
         };
         let Some(now) = recorded(&now) else { return Ok(()) };
-        let differences = provenance.iter().filter(same).filter_map(recorded).map(|mut then| {
-            if then.platforms != now.platforms && now.platforms.is_empty() {
-                // Definitions leave it to the engine.
-                then.platforms.clear();
+        let on: BTreeSet<&str> =
+            context.dockerfile.bases.iter().map(|base| &*base.reference).collect();
+        let compared = provenance.iter().filter(same).filter_map(|provenance| {
+            let mut then = recorded(provenance)?;
+            if now.platforms.is_empty() || then.platforms.is_empty() && !platforms.is_empty() {
+                // Definitions leave it to the engine. What it is for was looked at.
+                then.platforms.clone_from(&now.platforms);
             }
-            without_lines(compare(&then, &now))
+            Some((without_lines(compare(&then, &now)), other_bases(&provenance.bases, &on)))
         });
-        match differences.min_by_key(Vec::len) {
-            Some(differences) => found.differences = differences,
+        match compared.min_by_key(|(differences, bases)| differences.len() + bases.len()) {
+            Some((differences, bases)) => {
+                found.differences = differences;
+                found.problems.extend(bases);
+            }
             None if provenance.is_empty() => found.problems.push(
                 "nothing that counts says what it was made from: there is no provenance".to_owned(),
             ),
@@ -161,6 +197,58 @@ impl Application {
         }
         Ok(())
     }
+}
+
+/// The manifest to check.
+struct Chosen {
+    digest: String,
+    /// What it is for, where that is more than one image.
+    platforms: Vec<String>,
+}
+
+/// The manifest that `tag` means, or what is wrong with it, in words.
+async fn chosen(
+    client: &Client,
+    (registry, repository): (&str, &str),
+    tag: &str,
+    platform: Option<&str>,
+) -> Result<Result<Chosen, String>, RegistryError> {
+    let Some(manifest) = client.manifest(registry, repository, tag).await? else {
+        return Ok(Err("is not in the registry".to_owned()));
+    };
+    let one = |digest: String| Chosen { digest, platforms: Vec::new() };
+    let index = Index::read(&manifest);
+    let platforms = index.as_ref().map(Index::platforms).unwrap_or_default();
+    let Some(platform) = platform else {
+        return Ok(Ok(Chosen { platforms, ..one(manifest.digest) }));
+    };
+    if let Some(index) = index {
+        let digest = index.digest_for(platform).map(str::to_owned);
+        let other = || format!("is not for `{platform}`, but for `{}`", platforms.join("`, `"));
+        return Ok(digest.map(one).ok_or_else(other));
+    }
+    let configuration = match statement::image_id(&manifest) {
+        Some(id) => client.blob(registry, repository, &id, CONFIGURATION).await?,
+        None => None,
+    };
+    let own = configuration.and_then(|text| serde_json::from_slice::<Platform>(&text).ok());
+    Ok(match own {
+        Some(own) if own.is(platform) => Ok(one(manifest.digest)),
+        Some(own) => Err(format!("is not for `{platform}`, but for `{own}`")),
+        None => Err("does not say what platform it is for".to_owned()),
+    })
+}
+
+/// How the images that one was built on differ from those that its Dockerfile names now, in words.
+fn other_bases(then: &[Material], now: &BTreeSet<&str>) -> Vec<String> {
+    let then: BTreeSet<&str> = then.iter().map(|base| &*base.reference).collect();
+    let gone = then
+        .difference(now)
+        .map(|base| format!("it was built on `{base}`, which the Dockerfile does not name now"));
+    let new = now
+        .difference(&then)
+        .map(|base| format!("the Dockerfile names `{base}` now, which it was not built on"));
+    gone.chain(new).collect()
 }
 
 /// The lines of the Dockerfile are not among what provenance says.

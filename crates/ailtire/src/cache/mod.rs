@@ -8,7 +8,7 @@ mod import;
 mod publish;
 mod run;
 mod signed;
-mod statement;
+pub(crate) mod statement;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
@@ -19,9 +19,9 @@ use ailtire_fingerprint::BaseIdentity;
 use ailtire_registry::{Client, Manifest, RegistryError};
 use ailtire_tree::Digest;
 use futures_util::StreamExt;
-use serde::Deserialize;
 
 use crate::plan::{Action, Plan, PlannedBase, PlannedImage};
+use crate::platforms::Index;
 use crate::registries::{self, Place};
 use statement::Statement;
 
@@ -303,39 +303,17 @@ impl Cache {
         reference: &str,
         platform: &str,
     ) -> Result<Option<String>, RegistryError> {
-        #[derive(Deserialize)]
-        struct Index {
-            manifests: Vec<Entry>,
-        }
-        #[derive(Deserialize)]
-        struct Entry {
-            digest: String,
-            platform: Option<Platform>,
-        }
-        #[derive(Deserialize)]
-        struct Platform {
-            os: String,
-            architecture: String,
-            variant: Option<String>,
-        }
         let Some(Place { registry, repository, tag }) = Place::of(reference) else {
             return Ok(None);
         };
         let Some(manifest) = self.client.manifest(&registry, &repository, &tag).await? else {
             return Ok(None);
         };
-        let Ok(index) = serde_json::from_slice::<Index>(&manifest.bytes) else {
+        let Some(index) = Index::read(&manifest) else {
             return Ok(statement::image_id(&manifest));
         };
-        let entry = index.manifests.into_iter().find(|entry| {
-            entry.platform.as_ref().is_some_and(|it| {
-                let plain = format!("{}/{}", it.os, it.architecture);
-                let variant = it.variant.as_deref();
-                platform == plain || variant.is_some_and(|it| platform == format!("{plain}/{it}"))
-            })
-        });
-        let Some(entry) = entry else { return Ok(None) };
-        let manifest = self.client.manifest(&registry, &repository, &entry.digest).await?;
+        let Some(digest) = index.digest_for(platform) else { return Ok(None) };
+        let manifest = self.client.manifest(&registry, &repository, digest).await?;
         Ok(manifest.as_ref().and_then(statement::image_id))
     }
 
