@@ -4,7 +4,10 @@ mod adoption;
 mod alone;
 mod changes;
 mod http;
+mod page;
+mod restart;
 mod shutdown;
+mod small;
 mod story;
 
 use std::collections::{BTreeMap, BTreeSet};
