@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ailtire_gateway::{DnsResolver, Gateway, GatewayOptions, Limits, serve};
+use ailtire_swarm::manager::TLS_PORT;
 use http::{Method, StatusCode};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -21,7 +22,7 @@ use crate::auth::Token;
 use crate::bundle::Content;
 use crate::client::Ask;
 use crate::life::{self, End};
-use crate::settings::{Settings, TLS_PORT};
+use crate::settings::Settings;
 use crate::state::{Manager, gateway_route};
 use crate::{client, deploy, log, place, tls, whoami};
 

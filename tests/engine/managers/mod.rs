@@ -9,6 +9,7 @@ mod restart;
 mod shutdown;
 mod small;
 mod story;
+mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
