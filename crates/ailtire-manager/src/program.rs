@@ -53,6 +53,7 @@ SIGTERM removes the stack), DOCKER_HOST.
 
 /// Runs the program with the arguments and variables of the process; its exit code.
 pub fn main() -> ExitCode {
+    log::start();
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     let variables: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -177,7 +178,11 @@ async fn serve_stack(settings: Settings) -> Result<(), String> {
         let served = serve(listener, Some(tls), front, Limits::default(), drain.clone());
         servers.push(tokio::spawn(served));
     }
-    log::info("listening", json!({ "address": listen.to_string() }));
+    let fields = json!({
+        "after_ms": log::since_start(), "address": listen.to_string(),
+        "routes": manager.routes().len(),
+    });
+    log::info("ready to route", fields);
     let listening = tokio::spawn(stop_on(signals, stop.clone()));
     let end = life::live(Arc::clone(&manager), commands, stop).await;
     listening.abort();
