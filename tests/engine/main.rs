@@ -6,6 +6,9 @@
 #![allow(clippy::needless_raw_string_hashes, reason = "snapbox writes them so")]
 
 mod attest;
+#[allow(dead_code, reason = "the page's own tests need more of it")]
+#[path = "../../crates/ailtire-manager/tests/browser/browser.rs"]
+mod browser;
 mod cache;
 mod cache_import;
 mod ci;
@@ -31,4 +34,6 @@ mod stack_images;
 mod state;
 mod support;
 mod tap;
+#[path = "../../crates/ailtire-manager/tests/browser/web_driver.rs"]
+mod web_driver;
 mod work;

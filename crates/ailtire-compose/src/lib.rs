@@ -75,6 +75,7 @@ mod service;
 mod services;
 mod symbol;
 mod template;
+mod tls;
 mod variables;
 mod written;
 mod yaml;
@@ -86,6 +87,7 @@ pub use model::*;
 pub use names::{
     FILE_NAME_LIMIT, HASH_DIGITS, NETWORK_NAME_LIMIT, SERVICE_NAME_LIMIT, network_name, shorten,
 };
+pub use tls::{TLS_CERTIFICATE, TLS_KEY, TLS_PORT};
 
 use ailtire_events::Diagnostic;
 pub use ailtire_terms::DesignSource;

@@ -47,7 +47,7 @@ pub struct Route {
     pub path: String,
     /// The service's port.
     pub port: u16,
-    /// `http` or `https`.
+    /// `http`: the gateway has no other one.
     pub protocol: String,
     /// How long a request may take.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_duration")]

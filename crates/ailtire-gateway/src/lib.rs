@@ -30,6 +30,7 @@ pub use options::GatewayOptions;
 pub use resolve::{DnsResolver, Resolve};
 pub use server::{Handle, Limits, Peer, serve};
 pub use tls::{TlsError, tls_acceptor};
+pub use tokio_rustls::TlsAcceptor;
 
 use std::time::Duration;
 

@@ -25,6 +25,10 @@ use crate::{children, commands, log, shutdown, watch, whoami};
 /// The time before the second try of something that failed, and the longest one.
 const TRY_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
+/// The longest time before another try where the engine is away: asking costs nothing, and whoever
+/// waits for the stack waits for that.
+const AWAY: Duration = Duration::from_secs(2);
+
 /// How long things may settle after an event: they come in crowds.
 const SETTLE: Duration = Duration::from_millis(200);
 
@@ -95,9 +99,18 @@ async fn begin(manager: &Arc<Manager>) -> Option<(Engine, Arc<Place>, String)> {
             Ok(begun) => return begun,
             Err(failure) => failure,
         };
+        wait = wait.min(longest_wait(&failure));
         fail(manager, &failure, wait);
         pause(wait).await;
-        wait = (wait * 2).min(TRY_AGAIN.1);
+        wait *= 2;
+    }
+}
+
+/// The longest time before something that failed is tried again.
+fn longest_wait(failure: &Failure) -> Duration {
+    match failure {
+        Failure::Engine(EngineError::Lost { .. } | EngineError::Unreachable { .. }) => AWAY,
+        _ => TRY_AGAIN.1,
     }
 }
 
@@ -188,15 +201,11 @@ impl Life {
                 self.wait = TRY_AGAIN.0;
             }
             Err(failure) => {
+                // What was due stays so: a deployment that broke off is not done by looking.
+                self.wait = self.wait.min(longest_wait(&failure));
                 fail(&self.manager, &failure, self.wait);
-                if let Failure::Engine(EngineError::Lost { .. } | EngineError::Unreachable { .. }) =
-                    failure
-                {
-                    // What it knew may have changed while it was gone.
-                    self.due = Due::Look;
-                }
                 pause(self.wait).await;
-                self.wait = (self.wait * 2).min(TRY_AGAIN.1);
+                self.wait *= 2;
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use std::io::Write;
 use std::sync::OnceLock;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ailtire_events::{Diagnostic, EventKind, EventSink, ObjectAction, Severity};
 use serde_json::{Map, Value, json};
@@ -47,6 +47,19 @@ fn limit() -> Level {
         let chosen = std::env::var("AILTIRE_LOG").ok();
         chosen.and_then(|text| Level::parse(&text)).unwrap_or(Level::Info)
     })
+}
+
+/// When the program began.
+static START: OnceLock<Instant> = OnceLock::new();
+
+/// From now on time is counted.
+pub(crate) fn start() {
+    START.get_or_init(Instant::now);
+}
+
+/// Milliseconds since the program began.
+pub(crate) fn since_start() -> u64 {
+    u64::try_from(START.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Milliseconds since 1970.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ailtire_gateway::{DnsResolver, Gateway, GatewayOptions, Limits, serve};
+use ailtire_swarm::manager::TLS_PORT;
 use http::{Method, StatusCode};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -21,7 +22,7 @@ use crate::auth::Token;
 use crate::bundle::Content;
 use crate::client::Ask;
 use crate::life::{self, End};
-use crate::settings::{Settings, TLS_PORT};
+use crate::settings::Settings;
 use crate::state::{Manager, gateway_route};
 use crate::{client, deploy, log, place, tls, whoami};
 
@@ -52,6 +53,7 @@ SIGTERM removes the stack), DOCKER_HOST.
 
 /// Runs the program with the arguments and variables of the process; its exit code.
 pub fn main() -> ExitCode {
+    log::start();
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     let variables: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -176,7 +178,11 @@ async fn serve_stack(settings: Settings) -> Result<(), String> {
         let served = serve(listener, Some(tls), front, Limits::default(), drain.clone());
         servers.push(tokio::spawn(served));
     }
-    log::info("listening", json!({ "address": listen.to_string() }));
+    let fields = json!({
+        "after_ms": log::since_start(), "address": listen.to_string(),
+        "routes": manager.routes().len(),
+    });
+    log::info("ready to route", fields);
     let listening = tokio::spawn(stop_on(signals, stop.clone()));
     let end = life::live(Arc::clone(&manager), commands, stop).await;
     listening.abort();

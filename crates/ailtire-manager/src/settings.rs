@@ -5,11 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ailtire_compose::{TLS_CERTIFICATE, TLS_KEY};
 use ailtire_docker::EndpointOptions;
 use ailtire_swarm::manager::{DOCKER_SOCKET, MANAGER_ALIAS, MANAGER_PORT, TOKEN_FILE};
-
-/// The port on which a manager that has a certificate speaks TLS.
-pub(crate) const TLS_PORT: u16 = 3443;
 
 /// How long a service may take to run and be healthy where nothing else is said.
 const TIMEOUT: Duration = Duration::from_mins(5);
@@ -97,8 +95,8 @@ impl Settings {
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, MANAGER_PORT)),
             token_file: file("AILTIRE_TOKEN_FILE", TOKEN_FILE),
             tls: [
-                file("AILTIRE_TLS_CERTIFICATE_FILE", "/run/secrets/ailtire-tls-certificate"),
-                file("AILTIRE_TLS_KEY_FILE", "/run/secrets/ailtire-tls-key"),
+                file("AILTIRE_TLS_CERTIFICATE_FILE", &format!("/run/secrets/{TLS_CERTIFICATE}")),
+                file("AILTIRE_TLS_KEY_FILE", &format!("/run/secrets/{TLS_KEY}")),
             ],
             engine,
             variables,

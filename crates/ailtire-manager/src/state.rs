@@ -183,8 +183,7 @@ impl Manager {
     /// From now on the stack counts as deployed.
     pub(crate) fn set_ready(&self) {
         if !std::mem::replace(&mut self.state().is_ready, true) {
-            let milliseconds = log::now().saturating_sub(self.started_at);
-            log::info("ready", serde_json::json!({ "after": milliseconds }));
+            log::info("deployed", serde_json::json!({ "after_ms": log::since_start() }));
             self.tell();
         }
     }

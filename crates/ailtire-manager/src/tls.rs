@@ -1,31 +1,36 @@
 //! The certificate with which the manager speaks TLS, where it has one.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use ailtire_gateway::{TlsAcceptor, tls_acceptor};
 
 /// What speaks TLS with the certificate and key in these files; absent where neither is there.
-pub(crate) fn acceptor(
-    [certificate, key]: &[std::path::PathBuf; 2],
-) -> Result<Option<TlsAcceptor>, String> {
-    if !certificate.exists() && !key.exists() {
-        return Ok(None);
-    }
-    let fail = |file: &Path, why: &dyn std::fmt::Display| {
-        format!("the certificate can't be used: {}: {why}", file.display())
+pub(crate) fn acceptor([certificate, key]: &[PathBuf; 2]) -> Result<Option<TlsAcceptor>, String> {
+    let (chain, private) = match (read(certificate)?, read(key)?) {
+        (None, None) => return Ok(None),
+        (Some(chain), Some(private)) => (chain, private),
+        (None, Some(_)) => return Err(alone("key", key, "certificate", certificate)),
+        (Some(_), None) => return Err(alone("certificate", certificate, "key", key)),
     };
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| fail(certificate, &error))?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| fail(key, &error))?;
-    let mut config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, private)
-        .map_err(|error| fail(certificate, &error))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Some(TlsAcceptor::from(Arc::new(config))))
+    let acceptor = tls_acceptor(&chain, &private).map_err(|error| {
+        format!("TLS can't be spoken with {} and {}: {error}", certificate.display(), key.display())
+    })?;
+    Ok(Some(acceptor))
+}
+
+fn read(file: &Path) -> Result<Option<Vec<u8>>, String> {
+    match std::fs::read(file) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{} can't be read: {error}", file.display())),
+    }
+}
+
+fn alone(what: &str, file: &Path, other: &str, missing: &Path) -> String {
+    format!(
+        "TLS can't be spoken with a {what} alone: {} is there, and the {other} {} is not",
+        file.display(),
+        missing.display()
+    )
 }

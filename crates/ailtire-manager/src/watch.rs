@@ -13,7 +13,7 @@ use crate::log;
 use crate::state::{Manager, count};
 
 /// The time before the stream is asked for again, and the longest one.
-const AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+const AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
 
 /// Wakes who deploys whenever something happens to the stack, as long as it is polled. After the
 /// stream broke off, anything may have happened.

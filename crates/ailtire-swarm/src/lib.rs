@@ -31,7 +31,7 @@ pub use apply::{
     ApplyError, ApplyOptions, OnFailure, Outcome, RollbackReport, ServiceEnd, ServiceOutcome, apply,
 };
 pub use converge::{ContainerStatus, Task, TaskStatus, WaitOptions};
-pub use convert::{StackToConvert, convert, family_network};
+pub use convert::{StackToConvert, certificate, convert, family_network};
 pub use desired::*;
 pub use follow::{FollowOptions, Followed, follow};
 pub use history::{Deed, Entry, History, HistoryError, KEPT};

@@ -3,6 +3,7 @@
 //! The same pieces make the root's service (`up`) and those of the stacks inside a stack (the
 //! manager that deploys them), so that both come out alike.
 
+pub use ailtire_compose::TLS_PORT;
 use ailtire_compose::{NETWORK_NAME_LIMIT, shorten};
 
 use crate::label;
@@ -89,16 +90,7 @@ impl ManagerSetup {
             });
             container.mounts.sort_by(|one, other| one.target.cmp(&other.target));
         }
-        container.secrets.push(SecretReference {
-            secret_name: self.token_secret.clone(),
-            file: Some(FileTarget {
-                name: "ailtire-token".to_owned(),
-                uid: "0".to_owned(),
-                gid: "0".to_owned(),
-                mode: 0o400,
-            }),
-            ..SecretReference::default()
-        });
+        container.secrets.push(secret_file(&self.token_secret, "ailtire-token"));
         container.secrets.sort_by(|one, other| one.secret_name.cmp(&other.secret_name));
         for (name, value) in
             [("AILTIRE_STACKNAME", &self.instance), ("AILTIRE_STACKPATH", &self.path)]
@@ -108,5 +100,19 @@ impl ManagerSetup {
         }
         container.env.sort();
         spec.labels.insert(label::DIGEST.to_owned(), spec.digest());
+    }
+}
+
+/// The secret `name` as a file that only the manager itself may read.
+pub(crate) fn secret_file(name: &str, file: &str) -> SecretReference {
+    SecretReference {
+        secret_name: name.to_owned(),
+        file: Some(FileTarget {
+            name: file.to_owned(),
+            uid: "0".to_owned(),
+            gid: "0".to_owned(),
+            mode: 0o400,
+        }),
+        ..SecretReference::default()
     }
 }

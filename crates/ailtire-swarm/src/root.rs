@@ -6,14 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ailtire_compose::{Port, SERVICE_NAME_LIMIT, shorten};
+use ailtire_compose::{Port, SERVICE_NAME_LIMIT, TLS_CERTIFICATE, TLS_KEY, shorten};
 use ailtire_docker::{Engine, EngineError};
 use ailtire_events::{EventKind, EventSink, FieldChange, Location, ObjectAction, ObjectKind};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::apply::keep_tasks;
-use crate::manager::{MANAGER_PORT, ManagerSetup};
+use crate::manager::{MANAGER_PORT, ManagerSetup, TLS_PORT, secret_file};
 use crate::observe::{Observed, ObservedService};
 use crate::plan::{collides, service_difference};
 use crate::spec::{
@@ -37,6 +37,8 @@ pub struct RootManager<'a> {
     pub version: Option<&'a str>,
     /// Ports that the stack's design publishes.
     pub ports: &'a [Port],
+    /// The secrets with the certificate and the key with which it speaks TLS, if it does.
+    pub certificate: Option<[String; 2]>,
     /// Variables of its container.
     pub environment: BTreeMap<String, String>,
     /// Where the stack is defined.
@@ -54,6 +56,7 @@ impl RootManager<'_> {
         let origin = origin.into_iter().chain([(label::FINGERPRINT, fingerprint.clone())]);
         labels.extend(origin.filter_map(|(name, value)| Some((name.to_owned(), value?))));
         let environment = self.environment.iter().map(|(name, value)| format!("{name}={value}"));
+        let files = self.certificate.iter().flatten().zip([TLS_CERTIFICATE, TLS_KEY]);
         let mut spec = ServiceSpec {
             name: shorten(&self.setup.instance, SERVICE_NAME_LIMIT),
             labels,
@@ -61,6 +64,7 @@ impl RootManager<'_> {
                 container_spec: ContainerSpec {
                     image: self.image.run.clone(),
                     env: environment.collect(),
+                    secrets: files.map(|(secret, file)| secret_file(secret, file)).collect(),
                     ..ContainerSpec::default()
                 },
                 ..TaskSpec::default()
@@ -94,7 +98,7 @@ impl RootManager<'_> {
             .iter()
             .map(|port| PortConfig {
                 protocol: port.protocol.clone(),
-                target_port: MANAGER_PORT.into(),
+                target_port: self.target(port).into(),
                 published_port: port.published.unwrap_or_default().into(),
                 publish_mode: port.mode.clone(),
             })
@@ -102,6 +106,11 @@ impl RootManager<'_> {
         ports.sort();
         let on_nodes = ports.iter().all(|port| port.publish_mode == "host");
         EndpointSpec { mode: if on_nodes { "dnsrr" } else { "vip" }.to_owned(), ports }
+    }
+
+    /// The manager's own port that one of the design leads to.
+    fn target(&self, port: &Port) -> u16 {
+        if port.is_tls(self.certificate.is_some()) { TLS_PORT } else { MANAGER_PORT }
     }
 }
 
@@ -336,6 +345,10 @@ mod tests {
     }
 
     fn service(ports: &[Port]) -> ServiceSpec {
+        with_certificate(ports, None)
+    }
+
+    fn with_certificate(ports: &[Port], certificate: Option<[&str; 2]>) -> ServiceSpec {
         let identity = Identity::new("shop", "dev");
         let image = ResolvedImage { run: "sha256:1".into(), fingerprint: Some("f".into()) };
         let manager = RootManager {
@@ -350,6 +363,7 @@ mod tests {
             image: &image,
             version: Some("1.2"),
             ports,
+            certificate: certificate.map(|names| names.map(str::to_owned)),
             environment: BTreeMap::from([("AILTIRE_ENV".into(), "dev".into())]),
             location: Location::file("deploy/deploy.js"),
         };
@@ -403,5 +417,28 @@ mod tests {
         assert_eq!(shown, [(3000, 80, "host"), (3000, 443, "ingress")]);
         assert_eq!(service(&[port(80, "host")]).endpoint_spec.unwrap().mode, "dnsrr");
         assert_eq!(service(&[]).endpoint_spec.unwrap().mode, "dnsrr");
+    }
+
+    #[test]
+    fn what_is_for_tls_leads_to_where_it_is_spoken() {
+        let https = Port { target: 3443, ..port(8443, "host") };
+        let ports = [port(80, "host"), port(443, "host"), https];
+        let spec = with_certificate(&ports, Some(["shop.crt", "shop.key"]));
+        let endpoint = spec.endpoint_spec.unwrap();
+        let shown = endpoint.ports.iter().map(|it| (it.published_port, it.target_port));
+        assert_eq!(
+            shown.collect::<BTreeMap<_, _>>(),
+            [(80, 3000), (443, 3443), (8443, 3443)].into()
+        );
+        let secrets = spec.task_template.container_spec.secrets;
+        let shown = secrets.iter().map(|it| (&*it.secret_name, &*it.file.as_ref().unwrap().name));
+        assert_eq!(
+            shown.collect::<Vec<_>>(),
+            [
+                ("shop-dev.token", "ailtire-token"),
+                ("shop.crt", "ailtire-tls-certificate"),
+                ("shop.key", "ailtire-tls-key"),
+            ]
+        );
     }
 }

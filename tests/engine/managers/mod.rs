@@ -4,8 +4,12 @@ mod adoption;
 mod alone;
 mod changes;
 mod http;
+mod page;
+mod restart;
 mod shutdown;
+mod small;
 mod story;
+mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

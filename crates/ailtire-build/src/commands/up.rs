@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ailtire::swarm::manager::TLS_PORT;
 use ailtire::swarm::spec::PortConfig;
 use ailtire::swarm::{Outcome, ServiceEnd};
 use ailtire::{Engine, UpOptions, UpOutcome};
@@ -209,16 +210,20 @@ fn is_detached(outcome: &Outcome) -> bool {
 async fn address_of(engine: &Engine, ports: &[PortConfig]) -> Option<String> {
     let is_web = |port: &&PortConfig| port.published_port != 0 && port.protocol != "udp";
     let mut ports: Vec<&PortConfig> = ports.iter().filter(is_web).collect();
-    // TLS is there only where it was set up.
-    ports.sort_by_key(|port| (port.published_port == 443, port.published_port));
+    // Nobody's browser has to trust the certificate where there is a port without.
+    ports.sort_by_key(|port| (is_tls(port), port.published_port));
     let port = ports.first()?;
     let node = engine.swarm_info().await.map(|info| info.node_address).unwrap_or_default();
     let host = host_of(&engine.describe(), &node);
+    let (scheme, usual) = if is_tls(port) { ("https", 443) } else { ("http", 80) };
     Some(match port.published_port {
-        80 => format!("http://{host}/"),
-        443 => format!("https://{host}/"),
-        other => format!("http://{host}:{other}/"),
+        port if port == usual => format!("{scheme}://{host}/"),
+        other => format!("{scheme}://{host}:{other}/"),
     })
+}
+
+fn is_tls(port: &PortConfig) -> bool {
+    port.target_port == u32::from(TLS_PORT)
 }
 
 /// The host of an engine at `endpoint`, whose node has the address `node` in its swarm.

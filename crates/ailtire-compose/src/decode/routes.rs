@@ -1,10 +1,11 @@
 //! The gateway's table and the root's ports: `x-ailtire-routes` and `x-ailtire-ports`.
 
 use super::Decoder;
-use super::fields::Field;
+use super::fields::{Field, Fields};
 use super::ports;
 use crate::document::Node;
 use crate::model::{Port, Route};
+use crate::{TLS_CERTIFICATE, TLS_KEY, TLS_PORT};
 
 const KEYS: &[&str] = &["prefix", "service", "path", "port", "protocol", "timeout", "retries"];
 
@@ -16,9 +17,39 @@ pub(super) fn decode(decoder: &Decoder<'_>, document: &Node) -> Vec<Route> {
     routes
 }
 
-/// The ports that the entry service publishes where the stack is the root.
+/// The ports that the entry service or the manager publishes where the stack is the root.
 pub(super) fn decode_ports(decoder: &Decoder<'_>, document: &Node) -> Vec<Port> {
-    items(decoder, document, "x-ailtire-ports").into_iter().flat_map(ports::one).collect()
+    check_certificate(decoder, document);
+    let mut found = Vec::new();
+    for field in items(decoder, document, "x-ailtire-ports") {
+        let ports = ports::one(field);
+        let is_tls = ports.iter().any(|port| port.target == TLS_PORT);
+        if is_tls && !decoder.names.secrets.contains(&TLS_CERTIFICATE) {
+            let message =
+                format!("a port leads to {TLS_PORT}, where TLS is spoken, without a certificate");
+            let help = format!(
+                "add the secrets `{TLS_CERTIFICATE}` and `{TLS_KEY}`, both `{{ file: … }}` or \
+                 `{{ external: true }}`"
+            );
+            decoder.error(field.position(), "no-certificate", message, help);
+        }
+        found.extend(ports);
+    }
+    found
+}
+
+/// A certificate is of use with its key only.
+fn check_certificate(decoder: &Decoder<'_>, document: &Node) {
+    for (one, other) in [(TLS_CERTIFICATE, TLS_KEY), (TLS_KEY, TLS_CERTIFICATE)] {
+        let entry = document.get("secrets").and_then(|secrets| secrets.entry(one));
+        if let Some(entry) = entry
+            && !decoder.names.secrets.contains(&other)
+        {
+            let message = format!("there is a secret `{one}`, but no `{other}`");
+            let help = "the manager speaks TLS with both, or not at all";
+            decoder.error(entry.key_position, "half-a-certificate", message, help);
+        }
+    }
 }
 
 fn items<'tree>(
@@ -54,16 +85,29 @@ fn route(field: Field<'_>) -> Option<Route> {
         }
         number
     })?;
+    check_protocol(&fields);
     let retries = fields.unsigned("retries");
     Some(Route {
         prefix: text,
         service: name,
         path: fields.text("path").unwrap_or_else(|| "/".to_owned()),
         port,
-        protocol: fields
-            .choice("protocol", &["http", "https"])
-            .unwrap_or_else(|| "http".to_owned()),
+        protocol: "http".to_owned(),
         timeout: fields.duration("timeout"),
         retries: retries.map(|retries| u32::try_from(retries).unwrap_or(u32::MAX)),
     })
+}
+
+/// There is one protocol only.
+fn check_protocol(fields: &Fields<'_>) {
+    let Some(field) = fields.get("protocol") else { return };
+    if field.node.scalar() != Some("https") {
+        field.choice(&["http"]);
+        return;
+    }
+    let message = "the gateway does not speak TLS with services: it has nothing to check the \
+                   certificate of a task against";
+    let help = "write `http`; `driver_opts: { encrypted: '' }` of a network encrypts what goes over \
+                it between nodes";
+    field.error("route-over-tls", message.to_owned(), help);
 }

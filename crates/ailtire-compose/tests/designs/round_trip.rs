@@ -68,7 +68,7 @@ fn change(design: &mut StackDesign, words: &[String], numbers: &[u32], leave_out
             service: "web".to_owned(),
             path: word(11),
             port: target,
-            protocol: "https".to_owned(),
+            protocol: "http".to_owned(),
             timeout: time(6),
             retries: Some(number(7)),
         };

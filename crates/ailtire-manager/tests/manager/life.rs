@@ -102,7 +102,7 @@ fn a_manager_without_an_engine_answers_and_waits_for_one() {
     let bundle = lab.bundle("shop", &compose(&["web"]));
     let manager = lab.start(&bundle, &[("DOCKER_HOST", "unix:///nowhere/docker.sock")]);
     let alive = || (manager.ask("GET", "/healthz", &[], "").status == 200).then_some(());
-    manager.wait_for_line("listening");
+    manager.wait_for_line("ready to route");
     wait_for(SOON, "a manager that lives", alive).unwrap();
     manager.wait_for_line("/nowhere/docker.sock");
     // Without the token nobody is let in, not even with the right one.

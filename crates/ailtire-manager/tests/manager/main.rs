@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test's own files")]
 
 mod access;
+mod engine;
 mod family;
 mod life;
 mod requests;

@@ -256,10 +256,15 @@ impl Manager {
         wait_for(SOON, "the manager's end", || self.ended()).unwrap()
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let arguments = [format!("-{name}"), self.process.id().to_string()];
+        assert!(Command::new("kill").args(arguments).status().unwrap().success());
+    }
+
     /// Tells it to stop; whether it ended well.
     pub(crate) fn stop(mut self) -> bool {
-        let id = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.signal("TERM");
         wait_for(SOON, "the manager's end", || self.ended()).unwrap()
     }
 

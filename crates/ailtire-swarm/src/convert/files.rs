@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use ailtire_compose::{
-    FILE_NAME_LIMIT, FileObject, FileReference, HASH_DIGITS, Service, content_digest, shorten,
+    FILE_NAME_LIMIT, FileObject, FileReference, HASH_DIGITS, Service, TLS_CERTIFICATE, TLS_KEY,
+    content_digest, shorten,
 };
 use ailtire_events::{Diagnostic, ObjectKind};
 use base64::Engine as _;
@@ -62,7 +63,10 @@ pub(super) fn secrets(
 ) -> Files<SecretSpec> {
     let design = stack.design;
     let used = |key: &str| {
-        design.services.values().flat_map(|service| &service.secrets).any(|used| used.source == key)
+        // The manager of a root uses its certificate, which no service names.
+        let is_managers = stack.parent.is_none() && [TLS_CERTIFICATE, TLS_KEY].contains(&key);
+        let mut secrets = design.services.values().flat_map(|service| &service.secrets);
+        is_managers || secrets.any(|used| used.source == key)
     };
     let hasher = || secret_hasher(stack.namespace);
     let kind = Kind { object: ObjectKind::Secret, limit: SECRET_LIMIT, hasher: &hasher };
@@ -76,6 +80,14 @@ pub(super) fn secrets(
             .map(|driver| Driver { name: driver.clone(), options: object.driver_opts.clone() }),
         templating: templating(object),
     })
+}
+
+/// Names in the engine of the secrets with the certificate and the key of a root's manager, where
+/// its design has them.
+pub fn certificate(stack: &StackToConvert<'_>) -> Option<[String; 2]> {
+    // What is wrong with secrets is said where the stack is converted.
+    let mut names = secrets(stack, &mut Vec::new()).names;
+    Some([names.remove(TLS_CERTIFICATE)?, names.remove(TLS_KEY)?])
 }
 
 /// The hash in a secret's name, which everybody sees who may list secrets.

@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 use ailtire_compose::{Network, StackDesign};
 use ailtire_events::{Diagnostic, Location};
 
+pub use files::certificate;
+
 use crate::spec::NetworkSpec;
 use crate::{DesiredService, DesiredStack, Identity, Prerequisite, ResolvedImages, label};
 

@@ -37,6 +37,7 @@ fn root(lab: &Lab) -> RootService {
         image: &image,
         version: None,
         ports: &[],
+        certificate: None,
         environment: BTreeMap::new(),
         location: ailtire_events::Location::file("deploy/deploy.js"),
     }

@@ -7,8 +7,8 @@ use ailtire_events::{EventSink, Location};
 use ailtire_swarm::manager::ManagerSetup;
 use ailtire_swarm::spec::NetworkSpec;
 use ailtire_swarm::{
-    Changes, Desired, External, ResolvedImages, RootManager, RootService, StackToConvert,
-    family_network,
+    Changes, Desired, External, Identity, ResolvedImages, RootManager, RootService, StackToConvert,
+    certificate, family_network,
 };
 use ailtire_terms::suggests_secret;
 
@@ -62,7 +62,7 @@ impl Application {
             networks: networks.collect(),
             roots: roots
                 .iter()
-                .map(|root| self.root_manager(root, &images, token_secret))
+                .map(|root| self.root_manager(root, &desired.identity, &images, token_secret))
                 .collect(),
             desired,
         })
@@ -72,6 +72,7 @@ impl Application {
     fn root_manager(
         &self,
         stack: &StackInstance,
+        identity: &Identity,
         images: &ResolvedImages,
         token_secret: &str,
     ) -> RootService {
@@ -92,12 +93,13 @@ impl Application {
         let secret = context.command_line.iter().filter(|(name, _)| suggests_secret(name));
         environment.extend(secret.map(|(name, value)| (name.clone(), value.clone())));
         RootManager {
-            identity: &self.identity(),
+            identity,
             setup: setup(stack, token_secret),
             image: images.get(&reference).unwrap_or(&unknown),
             reference: &reference,
             version: self.version(),
             ports: &stack.design.ports,
+            certificate: certificate(&to_convert(stack, identity, images)),
             environment,
             location,
         }
@@ -132,18 +134,27 @@ fn family_network_of(
     let made = desired.stacks.iter().flat_map(|stack| &stack.networks);
     let own = made.into_iter().find(|network| network.name == name);
     own.cloned().unwrap_or_else(|| {
-        let stack = StackToConvert {
-            identity: &desired.identity,
-            version: None,
-            namespace: &stack.instance,
-            path: &stack.path.join("/"),
-            index: 0,
-            parent: None,
-            design: &stack.design,
-            images,
-        };
-        family_network(&stack, &name, None)
+        family_network(&to_convert(stack, &desired.identity, images), &name, None)
     })
+}
+
+/// A root stack, as far as what its manager gets from outside depends on it.
+fn to_convert<'a>(
+    stack: &'a StackInstance,
+    identity: &'a Identity,
+    images: &'a ResolvedImages,
+) -> StackToConvert<'a> {
+    StackToConvert {
+        identity,
+        version: None,
+        namespace: &stack.instance,
+        // A root is nowhere else than at the top.
+        path: &stack.instance,
+        index: 0,
+        parent: None,
+        design: &stack.design,
+        images,
+    }
 }
 
 fn setup(stack: &StackInstance, token_secret: &str) -> ManagerSetup {

@@ -93,7 +93,7 @@ fn routes_and_ports_of_the_root() {
         "services: {web: {image: web}, shop: {image: NoReference, x-ailtire-stack: true}}
 x-ailtire-routes:
 - {prefix: /, service: web}
-- {prefix: /shop, service: shop, path: /x, port: 3001, protocol: https, timeout: 2s, retries: 3}
+- {prefix: /shop, service: shop, path: /x, port: 3001, protocol: http, timeout: 2s, retries: 3}
 x-ailtire-ports:
 - {target: 3000, published: 80, mode: ingress, protocol: tcp}",
     );
