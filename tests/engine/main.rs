@@ -7,6 +7,7 @@
 
 mod attest;
 mod cache;
+mod cache_deploy;
 mod cache_import;
 mod ci;
 mod context;
