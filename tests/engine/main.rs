@@ -10,6 +10,7 @@ mod attest;
 #[path = "../../crates/ailtire-manager/tests/browser/browser.rs"]
 mod browser;
 mod cache;
+mod cache_deploy;
 mod cache_import;
 mod ci;
 mod context;

@@ -13,7 +13,8 @@ const PASSWORD: &str = "swordfish-pass";
 const HASH: &str = "$2b$05$pFs4yt3cc4NeSFJvl/wd.empVt4k8AirGhYV4iKdRd18kjwdghNGy";
 pub(crate) const BASIC: &str = "dGVzdGVyOnN3b3JkZmlzaC1wYXNz";
 /// The same as the engine wants it in a header.
-const REGISTRY_AUTH: &str = "eyJ1c2VybmFtZSI6InRlc3RlciIsInBhc3N3b3JkIjoic3dvcmRmaXNoLXBhc3MifQ==";
+pub(crate) const REGISTRY_AUTH: &str =
+    "eyJ1c2VybmFtZSI6InRlc3RlciIsInBhc3N3b3JkIjoic3dvcmRmaXNoLXBhc3MifQ==";
 
 fn start_registry() -> Registry {
     Registry::start(&client(), Some(&users())).unwrap()

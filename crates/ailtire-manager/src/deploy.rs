@@ -111,7 +111,7 @@ impl Deployer {
             }
         }
         let built = pinned.into_iter().map(|(reference, image)| {
-            let image = PinnedImage { id: image.id, fingerprint: image.fingerprint };
+            let image = PinnedImage { id: image.id, fingerprint: image.fingerprint, digest: None };
             (canonical(&reference), image)
         });
         let lookup = Lookup {

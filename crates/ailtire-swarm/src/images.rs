@@ -4,7 +4,9 @@
 //! A tag alone is never enough: it may be moved, and a service that names it would not be changed
 //! when its image is. So an image of the application runs by its id on a swarm of one node, which
 //! also lets a way back find the image that ran before; on several nodes each of them has to get it
-//! from a registry, and so by the digest that the registry has for what was built.
+//! from a registry, and so by the digest that the registry has for what was built. It runs by a digest
+//! on one node, too, where it was found in a registry, since the engine need not have it. And what
+//! runs stays as it is called while it is the same image: another name would restart it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +14,6 @@ use ailtire_docker::{Engine, EngineError, ImageStore};
 use ailtire_events::{Diagnostic, EventKind, EventSink, Location};
 use ailtire_terms::reference::{canonical, split_tag};
 use futures_util::StreamExt;
-use serde::{Deserialize, Serialize};
 
 use crate::observe::Observed;
 use crate::{Identity, ResolvedImage, ResolvedImages, label};
@@ -36,12 +37,14 @@ pub enum ResolveImage {
 }
 
 /// An image of the application, as it was built.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PinnedImage {
     /// Its id in the engine that built it.
     pub id: String,
     /// Fingerprint of its inputs.
     pub fingerprint: String,
+    /// Its digest, where it is known that the registry in its reference has it.
+    pub digest: Option<String>,
 }
 
 /// What images are looked up with.
@@ -114,11 +117,39 @@ impl Lookup<'_> {
         let fingerprint = built.map(|built| built.fingerprint.clone());
         let run = match built {
             _ if self.resolve == ResolveImage::Never => reference.to_owned(),
-            Some(built) if self.nodes <= 1 => built.id.clone(),
-            Some(built) => self.pushed(reference, built, location).await?,
+            Some(built) if self.nodes <= 1 => self.on_one_node(reference, built),
+            Some(built) => match self.found(reference, built) {
+                Some(found) => found,
+                None => self.pushed(reference, built, location).await?,
+            },
             None => self.foreign(reference, location).await?,
         };
         Ok(ResolvedImage { run, fingerprint })
+    }
+
+    /// An image of the application, for a swarm of one node.
+    fn on_one_node(&self, reference: &str, built: &PinnedImage) -> String {
+        let is_built = |running: &&String| match running.split_once('@') {
+            Some((_, digest)) => self.is_digest_of(reference, digest, built),
+            None => **running == built.id,
+        };
+        let running = self.running.get(reference).filter(is_built).cloned();
+        running.or_else(|| self.found(reference, built)).unwrap_or_else(|| built.id.clone())
+    }
+
+    /// An image of the application that a registry is known to have.
+    fn found(&self, reference: &str, built: &PinnedImage) -> Option<String> {
+        let digest = built.digest.as_deref()?;
+        // Where the engine has the image, it knows what its digest is.
+        let may_be =
+            !self.store.contains_id(&built.id) || self.is_digest_of(reference, digest, built);
+        may_be.then(|| with_digest(reference, digest))
+    }
+
+    /// Whether the engine knows that a registry has `built` under this digest.
+    fn is_digest_of(&self, reference: &str, digest: &str, built: &PinnedImage) -> bool {
+        let pinned = format!("{}@{digest}", split_tag(reference).0);
+        self.store.id_of(&pinned) == Some(&*built.id)
     }
 
     /// An image of the application, for a swarm of several nodes.
@@ -142,10 +173,7 @@ impl Lookup<'_> {
             let diagnostic = Diagnostic::error("image-not-pushed", message).at(location.clone());
             Box::new(diagnostic.detail(why).help(help))
         };
-        let is_built = |digest: &str| {
-            let pinned = format!("{}@{digest}", split_tag(reference).0);
-            self.store.id_of(&pinned) == Some(&*built.id)
-        };
+        let is_built = |digest: &str| self.is_digest_of(reference, digest, built);
         let running = self
             .running
             .get(reference)

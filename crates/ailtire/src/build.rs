@@ -56,6 +56,9 @@ pub struct BuiltReference {
     pub image_id: String,
     /// Fingerprint of its inputs.
     pub fingerprint: String,
+    /// The digest under which a registry is known to have it, whatever the reference names there.
+    #[serde(skip)]
+    pub digest: Option<String>,
 }
 
 /// What a run came to.
@@ -171,6 +174,11 @@ impl Application {
                 biased;
                 () = cancel.cancelled() => outcome.cancelled = true,
                 pushed = run.push(&mut outcome) => pushed?,
+            }
+        }
+        for (reference, digest) in &outcome.digests {
+            if let Some(built) = outcome.references.get_mut(reference) {
+                built.digest.get_or_insert_with(|| digest.clone());
             }
         }
         Ok(outcome)
@@ -487,16 +495,18 @@ impl Run<'_> {
                             summary.bytes_sent += bytes_sent;
                         }
                     }
+                    let found = self.hit(position);
+                    let found = found.filter(|_| matches!(ready.how, How::Cached { .. }));
                     let is_set = matches!(ready.how, How::Cached { is_set: true, .. });
-                    let found = self.hit(position).filter(|_| is_set);
                     for reference in &planned.settings.references {
-                        if let Some(hit) = found {
-                            let digest = hit.statement.digest.clone();
+                        let digest = found.map(|hit| hit.statement.digest.clone());
+                        if let Some(digest) = digest.clone().filter(|_| is_set) {
                             outcome.digests.insert(reference.clone(), digest);
                         }
                         let built = BuiltReference {
                             image_id: ready.image_id.clone(),
                             fingerprint: ready.fingerprint.to_string(),
+                            digest,
                         };
                         outcome.references.insert(reference.clone(), built);
                     }

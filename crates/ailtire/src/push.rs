@@ -93,7 +93,7 @@ impl Application {
             for reference in &references {
                 let (image_id, fingerprint) =
                     (record.image_id.clone(), record.fingerprint.to_string());
-                let built = BuiltReference { image_id, fingerprint };
+                let built = BuiltReference { image_id, fingerprint, digest: None };
                 outcome.references.insert(reference.clone(), built);
             }
             let image_id = record.image_id.clone();

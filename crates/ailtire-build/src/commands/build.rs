@@ -3,17 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use ailtire::{
-    Application, AttestOptions, BuildOptions, BuiltReference, CacheOptions, CacheTrust, Engine,
-    Outcome, PlanOptions,
+    Application, AttestOptions, BuildOptions, BuiltReference, Engine, Outcome, PlanOptions,
 };
 use ailtire_events::{EventKind, EventSink};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::affected::since_revision;
+use super::cache::CacheArguments;
 use super::events::{EventArguments, reported};
 use super::plan::SelectionArguments;
 use crate::arguments::{GlobalArguments, ReleaseArguments};
@@ -93,48 +92,6 @@ pub(crate) struct BuildArguments {
     metadata_file: Option<PathBuf>,
 }
 
-/// Where what other machines built is looked up.
-#[derive(Debug, Clone, Default, Args)]
-pub(crate) struct CacheArguments {
-    /// Look up images by their inputs before building, and share what is built
-    #[arg(long, value_name = "WHERE", env = "AILTIRE_CACHE", default_value = "none")]
-    cache: CacheKind,
-
-    /// Only look up: share nothing
-    #[arg(long)]
-    cache_read_only: bool,
-
-    /// Fail where the registry can't be asked, instead of building
-    #[arg(long)]
-    cache_required: bool,
-
-    /// Seconds that the registry may take for an answer; without it, 20
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    cache_timeout: Option<u64>,
-
-    /// Have the engine fetch the images that the registry has
-    #[arg(long)]
-    load: bool,
-
-    /// Use what is found only if this public key signed it (repeatable)
-    #[arg(long, value_name = "PUBKEY")]
-    cache_verify: Vec<PathBuf>,
-
-    /// Sign what is built and shared with this private key (`ailtire-build key new`)
-    #[arg(long, value_name = "KEY")]
-    cache_sign: Option<PathBuf>,
-}
-
-/// Where images are looked up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum CacheKind {
-    /// Nowhere
-    #[default]
-    None,
-    /// In the registry that `--repo` names
-    Registry,
-}
-
 /// What is attached to images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum AttestKind {
@@ -150,38 +107,15 @@ impl BuildArguments {
         if self.attest.is_empty() {
             return Ok(None);
         }
-        let shares = self.cache.cache == CacheKind::Registry && !self.cache.cache_read_only;
-        if !self.push && !shares {
+        if !self.push && !self.cache.shares() {
             let message = "`--attest` attaches to images in a registry, and nothing is pushed";
             return Err(Failure::usage(message).hint("add `--push`, or `--cache registry`"));
         }
-        let file = self.sign.as_deref().or(self.cache.cache_sign.as_deref());
+        let file = self.sign.as_deref().or(self.cache.signing_key());
         Ok(Some(AttestOptions {
             sbom: self.attest.contains(&AttestKind::Sbom),
             provenance: self.attest.contains(&AttestKind::Provenance),
             key: file.map(|file| keys::private(file, sink)).transpose()?,
-        }))
-    }
-}
-
-impl CacheArguments {
-    /// How a registry is used, if one is.
-    fn options(&self, sink: &dyn EventSink) -> Result<Option<CacheOptions>, Failure> {
-        let has_keys = self.cache_sign.is_some() || !self.cache_verify.is_empty();
-        if has_keys && self.cache == CacheKind::None {
-            let message = "`--cache-sign` and `--cache-verify` are of no use without a cache";
-            return Err(Failure::usage(message).hint("add `--cache registry`"));
-        }
-        let key = self.cache_sign.as_deref().map(|file| keys::private(file, sink)).transpose()?;
-        let verify: Result<Vec<_>, _> =
-            self.cache_verify.iter().map(|it| keys::public(it)).collect();
-        let trust = CacheTrust { keys: verify?, key };
-        Ok((self.cache == CacheKind::Registry).then_some(CacheOptions {
-            read_only: self.cache_read_only,
-            required: self.cache_required,
-            load: self.load,
-            timeout: self.cache_timeout.map(Duration::from_secs),
-            trust,
         }))
     }
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ailtire::{
-    Application, BuildOptions, BuiltReference, DeployOptions, Deployment, Engine, EventSink,
-    OnFailure, PlanOptions, ResolveImage,
+    Application, BuildOptions, BuiltReference, CacheOptions, DeployOptions, Deployment, Engine,
+    EventSink, OnFailure, PlanOptions, ResolveImage,
 };
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use super::cache::CacheArguments;
 use super::events::{EventArguments, reported};
 use super::outcome::conclude;
 use super::plan_deploy;
@@ -25,6 +26,7 @@ Examples:
   ailtire-build deploy                                 the whole application, built where needed
   ailtire-build deploy --env production --version 1.4.0 --repo registry.example/shop
   ailtire-build deploy MyPackage --recursive           one package's stack and those below it
+  ailtire-build deploy --repo registry.example/shop --cache registry
   ailtire-build deploy --no-build --prune              only what is built; remove what is no more
   ailtire-build plan --deploy --out plan.json && ailtire-build deploy --plan plan.json";
 
@@ -45,13 +47,16 @@ pub(crate) struct DeployArguments {
     #[command(flatten)]
     changes: ChangeArguments,
 
-    /// Refuse to deploy images that are not fresh, instead of building them
+    /// Refuse to deploy images that are neither fresh nor found, instead of building them
     #[arg(long)]
     no_build: bool,
 
     /// How many images may be built at once; 0: as many as there are processors
     #[arg(short, long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
     jobs: usize,
+
+    #[command(flatten)]
+    cache: CacheArguments,
 
     /// How long a service may take to run and be healthy (`90s`, `5m`)
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
@@ -218,7 +223,8 @@ async fn deploy(
     // Before anything is built for nothing.
     ailtire::require_no_managers(&engine, &application.identity()).await?;
     let forbidden = arguments.no_build || arguments.plan.is_some();
-    let building = Building { forbidden, jobs: arguments.jobs };
+    let cache = arguments.cache.options(&**reporter)?;
+    let building = Building { forbidden, jobs: arguments.jobs, cache };
     let built =
         bring_up_to_date(building, &application, &deployment, &engine, reporter, &interrupt)
             .await?;
@@ -240,12 +246,14 @@ async fn deploy(
 }
 
 /// Whether and how images are built before they run.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Building {
-    /// Whether those that are not fresh are refused.
+    /// Whether those that are neither fresh nor found are refused.
     pub(crate) forbidden: bool,
     /// How many may be built at once; 0: as many as there are processors.
     pub(crate) jobs: usize,
+    /// Where those that are not fresh are looked up.
+    pub(crate) cache: Option<CacheOptions>,
 }
 
 /// The images of the deployment as they are when everything that can be built is.
@@ -268,11 +276,12 @@ pub(crate) async fn bring_up_to_date(
     let options = BuildOptions {
         plan: PlanOptions { images, ..PlanOptions::default() },
         jobs: building.jobs,
+        cache: building.cache,
         ..BuildOptions::default()
     };
     let sink: &dyn EventSink = &**reporter;
     if building.forbidden {
-        let fresh = application.require_fresh(&options.plan, engine, sink);
+        let fresh = application.require_fresh(&options.plan, options.cache, engine, sink);
         return Ok(interrupt.or_cancelled(fresh).await??);
     }
     let outcome = application.build(&options, engine, sink, interrupt.token()).await?;
@@ -284,6 +293,9 @@ pub(crate) async fn bring_up_to_date(
     }
     if outcome.summary.failed + outcome.summary.skipped > 0 {
         return Err(Failure::failed("nothing was deployed, because an image could not be built"));
+    }
+    if outcome.summary.push_failed > 0 {
+        return Err(Failure::failed("nothing was deployed, because an image could not be shared"));
     }
     Ok(outcome.references)
 }

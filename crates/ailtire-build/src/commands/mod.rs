@@ -2,6 +2,7 @@
 
 pub(crate) mod affected;
 pub(crate) mod build;
+mod cache;
 pub(crate) mod check;
 pub(crate) mod clean;
 pub(crate) mod completions;

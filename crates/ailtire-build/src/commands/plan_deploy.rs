@@ -10,6 +10,7 @@ use ailtire_events::{ObjectAction, ObjectKind};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+use super::cache::LookupArguments;
 use super::deploy::{ChangeArguments, StackArguments};
 use super::{DATA_VERSION, DataFormat};
 use crate::arguments::{GlobalArguments, ReleaseArguments};
@@ -44,6 +45,9 @@ pub(crate) struct PlanDeployArguments {
     /// With `--deploy`, as for `deploy`: when to ask registries which image a reference means
     #[arg(long, value_name = "WHEN", default_value = "always", requires = "deploy")]
     resolve_image: super::deploy::Resolve,
+
+    #[command(flatten, next_help_heading = "With `--deploy`, as for `deploy`")]
+    cache: LookupArguments,
 }
 
 /// A plan in a file.
@@ -107,7 +111,9 @@ pub(crate) async fn run(
         resolve_image: arguments.resolve_image,
     };
     let options = changes.options();
-    let plan = application.plan_deployment(&deployment, &options, &engine, &reporter).await?;
+    let cache = arguments.cache.options()?;
+    let plan = application.plan_deployment(&deployment, &options, cache, &engine, &reporter);
+    let plan = plan.await?;
     application.save()?;
     printer.diagnostics(&plan.changes.warnings);
     if let Some(file) = &arguments.out {

@@ -6,11 +6,12 @@ use std::time::Duration;
 use ailtire::swarm::manager::TLS_PORT;
 use ailtire::swarm::spec::PortConfig;
 use ailtire::swarm::{Outcome, ServiceEnd};
-use ailtire::{Engine, UpOptions, UpOutcome};
+use ailtire::{CacheOptions, Engine, UpOptions, UpOutcome};
 use ailtire_events::{Diagnostic, EventKind, EventSink};
 use clap::Args;
 use serde::Serialize;
 
+use super::cache::CacheArguments;
 use super::deploy::{Building, Resolve, bring_up_to_date, duration};
 use super::events::{EventArguments, reported};
 use super::outcome::conclude;
@@ -49,6 +50,9 @@ pub(crate) struct UpArguments {
     /// How many images may be built at once; 0: as many as there are processors
     #[arg(short, long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
     jobs: usize,
+
+    #[command(flatten)]
+    cache: CacheArguments,
 
     /// When to ask registries which image a reference means
     #[arg(long, value_name = "WHEN", default_value = "always")]
@@ -129,7 +133,12 @@ async fn up(
     let engine = interrupt.or_cancelled(engine).await?.map_err(Failure::gave_up)??;
     let swarm = ailtire::require_swarm(&engine, arguments.init_swarm);
     interrupt.or_cancelled(swarm).await??;
-    let building = Building { forbidden: arguments.no_build, jobs: arguments.jobs };
+    let cache = arguments.cache.options(&**reporter)?;
+    // What managers run has to be in the engine, which has no credentials for them; and what may not
+    // be built is not fetched either.
+    let cache = cache.filter(|_| !arguments.no_build);
+    let cache = cache.map(|cache| CacheOptions { load: true, ..cache });
+    let building = Building { forbidden: arguments.no_build, jobs: arguments.jobs, cache };
     let built =
         bring_up_to_date(building, &application, &deployment, &engine, reporter, &interrupt)
             .await?;

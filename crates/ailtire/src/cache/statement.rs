@@ -11,6 +11,8 @@ use ailtire_registry::{Manifest, sha256};
 use ailtire_tree::Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::build::BuiltReference;
+
 /// Version of statements. Another one is as good as none: its tag is another one.
 const FORMAT: &str = "1";
 /// What a statement is.
@@ -52,6 +54,16 @@ struct Descriptor {
     media_type: String,
     digest: String,
     size: u64,
+}
+
+impl From<&Statement> for BuiltReference {
+    fn from(statement: &Statement) -> Self {
+        Self {
+            image_id: statement.image_id.clone(),
+            fingerprint: statement.fingerprint.to_string(),
+            digest: Some(statement.digest.clone()),
+        }
+    }
 }
 
 /// The tag under which the statement about these inputs is kept.

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::record::record_in;
 use super::{Deployment, desired};
 use crate::build::BuiltReference;
+use crate::cache::{Cache, CacheOptions};
 use crate::plan::{Action, PlanOptions};
 use crate::up::{require_no_managers, require_whole};
 use crate::{Application, Error};
@@ -102,7 +103,8 @@ pub struct DeploymentPlan {
 }
 
 impl Application {
-    /// What deploying would change, against what runs now.
+    /// What deploying would change, against what runs now. Images that are not fresh are looked up
+    /// where `cache` says.
     ///
     /// # Errors
     ///
@@ -111,17 +113,20 @@ impl Application {
         &self,
         deployment: &Deployment,
         options: &DeployOptions,
+        cache: Option<CacheOptions>,
         engine: &Engine,
         sink: &dyn EventSink,
     ) -> Result<DeploymentPlan, Error> {
-        let (built, to_build) = self.built(&deployment.images(self), engine, sink).await?;
+        let images = deployment.images(self);
+        let images = PlanOptions { images, ..PlanOptions::default() };
+        let (built, to_build) = self.built(&images, cache, engine, sink).await?;
         let desired = self.desired(deployment, &built, &to_build, options, engine, sink).await?;
         let difference = Difference::find(&desired, options.prune, options.adopt, engine).await?;
         let to_build = to_build.into_iter().collect();
         Ok(DeploymentPlan { to_build, changes: difference.changes })
     }
 
-    /// The images of `options` as they are, if all of them are fresh.
+    /// The images of `options` as they are, if all of them are fresh, or found where `cache` says.
     ///
     /// # Errors
     ///
@@ -129,10 +134,11 @@ impl Application {
     pub async fn require_fresh(
         &self,
         options: &PlanOptions,
+        cache: Option<CacheOptions>,
         engine: &Engine,
         sink: &dyn EventSink,
     ) -> Result<BTreeMap<String, BuiltReference>, Error> {
-        let (built, to_build) = self.built(&options.images, engine, sink).await?;
+        let (built, to_build) = self.built(options, cache, engine, sink).await?;
         if to_build.is_empty() {
             return Ok(built);
         }
@@ -144,38 +150,49 @@ impl Application {
         Err(Error::Definitions(findings.collect()))
     }
 
-    /// Images that are fresh, by reference, and those that are not.
+    /// Images that are fresh or found, by reference, and those that are not.
     async fn built(
         &self,
-        images: &[usize],
+        options: &PlanOptions,
+        cache: Option<CacheOptions>,
         engine: &Engine,
         sink: &dyn EventSink,
     ) -> Result<(BTreeMap<String, BuiltReference>, BTreeSet<String>), Error> {
+        let images = &options.images;
         if images.is_empty() {
             return Ok(Default::default());
         }
+        if cache.is_some() {
+            self.require_registries(options)?;
+        }
         let records = self.state.records(&engine.describe())?;
         let store = engine.images().await?;
-        let options = PlanOptions { images: images.to_vec(), ..PlanOptions::default() };
-        let plan = self.plan(&options, &records, Some(&store)).map_err(Error::Definitions)?;
+        let plan = self.plan(options, &records, Some(&store)).map_err(Error::Definitions)?;
         for diagnostic in &plan.diagnostics {
             sink.emit(EventKind::Diagnostic { diagnostic: diagnostic.clone() });
         }
+        let hits = match cache {
+            Some(cache) => Cache::look_up(cache, &plan, &[], engine, sink).await?.hits,
+            None => vec![None; plan.images.len()],
+        };
         let mut built = BTreeMap::new();
         let mut to_build = BTreeSet::new();
-        for image in plan.images.iter().filter(|image| images.contains(&image.definition)) {
-            match (&image.action, &image.record) {
-                (Action::Fresh | Action::Tag(_), Some(record)) => {
-                    for reference in &self.definitions.images[image.definition].references {
-                        let (image_id, fingerprint) =
-                            (record.image_id.clone(), record.fingerprint.to_string());
-                        built.insert(reference.clone(), BuiltReference { image_id, fingerprint });
-                    }
-                }
+        let planned = plan.images.iter().zip(hits);
+        for (image, hit) in planned.filter(|(image, _)| images.contains(&image.definition)) {
+            let found = match (&image.action, &image.record, hit) {
+                (Action::Fresh | Action::Tag(_), Some(record), _) => BuiltReference {
+                    image_id: record.image_id.clone(),
+                    fingerprint: record.fingerprint.to_string(),
+                    digest: None,
+                },
+                (_, _, Some(hit)) => BuiltReference::from(&hit.statement),
                 _ => {
                     to_build.insert(image.reference.clone());
+                    continue;
                 }
-            }
+            };
+            let references = &self.definitions.images[image.definition].references;
+            built.extend(references.iter().map(|reference| (reference.clone(), found.clone())));
         }
         Ok((built, to_build))
     }
@@ -510,5 +527,9 @@ pub(crate) async fn locked<T>(
 }
 
 fn pinned(built: &BuiltReference) -> PinnedImage {
-    PinnedImage { id: built.image_id.clone(), fingerprint: built.fingerprint.clone() }
+    PinnedImage {
+        id: built.image_id.clone(),
+        fingerprint: built.fingerprint.clone(),
+        digest: built.digest.clone(),
+    }
 }

@@ -44,7 +44,12 @@ impl Application {
     ) -> Result<Tree, Error> {
         let settings = DeployOptions { resolve: options.resolve, ..DeployOptions::default() };
         let nothing = BTreeSet::new();
-        let images = self.images(deployment, built, &nothing, &settings, engine, sink).await?;
+        // Managers know images by their ids, and what they make is what is waited for.
+        let built = built.iter().map(|(reference, built)| {
+            (reference.clone(), BuiltReference { digest: None, ..built.clone() })
+        });
+        let built = built.collect();
+        let images = self.images(deployment, &built, &nothing, &settings, engine, sink).await?;
         let mut desired = self.convert(deployment, &images)?;
         let stacks = &deployment.tree().stacks;
         for (index, &stack) in deployment.selected().iter().enumerate() {
