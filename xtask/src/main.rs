@@ -10,6 +10,7 @@ mod pass;
 mod process;
 mod program;
 mod release;
+mod release_myapp;
 mod suites;
 mod table;
 mod terminal;
@@ -44,6 +45,8 @@ enum Chore {
     Bench(bench::Arguments),
     /// Release this project: version, changelog, static program, archive, crates, commit and tag.
     Release(release::Arguments),
+    /// Release a copy of `fixtures/myapp` with the library, as an application's own chore would.
+    ReleaseMyapp(release_myapp::Arguments),
     /// Start, stop or show a Docker engine under `target/`.
     Engine {
         #[command(subcommand)]
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Release(arguments) => release::run(&arguments),
+        Chore::ReleaseMyapp(arguments) => release_myapp::run(&arguments),
         Chore::Engine { action } => engine::run(&action),
     };
     match outcome {

@@ -81,8 +81,8 @@ fn by_docker(application: &Path, engine: &Path) -> Outcome<Option<Duration>> {
     let engine = PrivateEngine::start(engine)?;
     let mut time = None;
     if let Some(client) = DockerClient::find(engine.host()) {
-        let bake = if client.has_buildx() { "not measured yet" } else { "it has no buildx" };
-        let text = format!("each image with `docker build` (`docker buildx bake`: {bake})");
+        let bake = if client.has_buildx() { "is not compared" } else { "is not here" };
+        let text = format!("the same with `docker build` for each (`docker buildx bake` {bake})");
         terminal::status("Measuring", &text);
         let mut sum = Duration::ZERO;
         for number in 0..IMAGES {

@@ -19,7 +19,7 @@ const ADDED_LINE: &str = "// One line more.\n";
 
 /// The build arguments of `fixtures/myapp` for base images, with the public images that they
 /// default to.
-const PUBLIC_BASES: [(&str, &str); 3] = [
+pub(crate) const PUBLIC_BASES: [(&str, &str); 3] = [
     ("NODE_IMAGE", "node:20-bookworm-slim"),
     ("REDIS_IMAGE", "redis:7-bookworm"),
     ("JEKYLL_IMAGE", "jekyll/jekyll:4.2.2"),

@@ -36,6 +36,19 @@ pub struct ReleaseOptions {
     pub push_images: bool,
 }
 
+impl Default for ReleaseOptions {
+    /// The next patch, tagged `v…`, all of it pushed.
+    fn default() -> Self {
+        Self {
+            bump: Bump::Patch,
+            tag_prefix: "v".to_owned(),
+            remote: None,
+            push_commit: true,
+            push_images: true,
+        }
+    }
+}
+
 /// What a release will do.
 #[derive(Debug, Clone)]
 pub struct ReleasePlan {
