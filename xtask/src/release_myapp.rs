@@ -41,7 +41,6 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     process::run(process::cargo().args(compile))?;
     let folder = tempfile::tempdir()?;
     let application = folder.path().join("myapp");
-    repository(&application, &folder.path().join("origin"))?;
     terminal::status("Starting", "a private engine and a registry");
     let engine = PrivateEngine::start(&files::target().join("release-myapp"))?;
     let client = engine.client();
@@ -52,13 +51,15 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         client.post_json(&path, &Value::Null)?.accepted(&path)?;
     }
     let registry = Registry::start_at(machine_address(engine.address()), None)?;
+    let images = format!("{}/team", registry.address());
+    repository(&application, &folder.path().join("origin"), &images)?;
 
     let number = arguments.bump.to_possible_value();
     let number = number.as_ref().map_or("minor", |number| number.get_name());
     let program = files::target().join("debug/examples/release-myapp");
     let mut release = process::without_engine(Command::new(program));
     release.env("DOCKER_HOST", engine.host()).arg(&application);
-    release.arg(format!("{}/team", registry.address())).arg(manager::place()).arg(number);
+    release.arg(&images).arg(manager::place()).arg(number);
     release.args(arguments.dry_run.then_some("--dry-run"));
     let released = process::run(&mut release);
     if released.is_ok() && !arguments.dry_run {
@@ -68,9 +69,22 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     released
 }
 
-/// Makes a repository of a copy of the example, with another one as its remote.
-fn repository(application: &Path, origin: &Path) -> Outcome {
+/// Makes a repository of a copy of the example, with another one as its remote. Its images are built
+/// on each other as they are called where they are released: in the repository `images`.
+fn repository(application: &Path, origin: &Path, images: &str) -> Outcome {
     files::copy_folder(&files::root().join("fixtures/myapp"), application)?;
+    for entry in walkdir::WalkDir::new(application) {
+        let entry = entry?;
+        if entry.file_name() == "Dockerfile" {
+            let text = std::fs::read_to_string(entry.path())?;
+            let text = text.replace("\nFROM myapp-", &format!("\nFROM {images}/myapp-"));
+            let text = match text.strip_prefix("FROM myapp-") {
+                Some(rest) => format!("FROM {images}/myapp-{rest}"),
+                None => text,
+            };
+            files::write(entry.path(), text.as_bytes())?;
+        }
+    }
     let origin = origin.display().to_string();
     for arguments in [
         &["init", "--quiet", "--initial-branch", "main"][..],
