@@ -8,7 +8,11 @@
 
 #[path = "../directory.rs"]
 mod directory;
+#[allow(dead_code, reason = "tests with one node need more of it")]
+#[path = "../engine/managers/http.rs"]
+mod http;
 mod images;
+mod managers;
 mod nodes;
 mod registries;
 mod support;
@@ -21,8 +25,9 @@ type Step = fn(&mut Lab);
 #[test]
 fn an_application_lives_on_three_nodes() {
     let mut lab = Lab::start();
-    let steps: [(&str, Step); 13] = [
+    let steps: [(&str, Step); 14] = [
         ("an image that nodes can't get", images::what_nodes_can_not_get_is_refused),
+        ("managers", managers::the_gateway_reaches_services_on_other_nodes),
         ("deployed everywhere", images::every_node_runs_the_image_of_the_registry),
         ("deployed again", images::deploying_again_changes_nothing),
         ("one instance removed", nodes::removal_leaves_nothing_on_any_node),

@@ -183,7 +183,12 @@ impl Lab {
 
     /// The host names of the nodes that run a service's tasks.
     pub(crate) fn nodes_of(&self, service: &str) -> Vec<String> {
-        let tasks = self.client().running_tasks(&format!("{STACK}_{service}")).unwrap();
+        self.nodes_of_full(&format!("{STACK}_{service}"))
+    }
+
+    /// The same for a service's full name.
+    pub(crate) fn nodes_of_full(&self, name: &str) -> Vec<String> {
+        let tasks = self.client().running_tasks(name).unwrap();
         let mut names: Vec<String> = tasks.iter().map(|task| self.host_name(task)).collect();
         names.sort();
         names
@@ -268,7 +273,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    fn of(output: &Output) -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         Self {
             code: output.status.code(),

@@ -31,7 +31,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         service: "backend".to_owned(),
         path: "/".to_owned(),
         port,
-        secure: false,
         timeout: None,
         retries: None,
     }]);

@@ -155,12 +155,6 @@ impl Gateway {
         entry: &Entry,
     ) -> Result<Forwarded, Refusal> {
         let service = &entry.route.service;
-        if entry.route.secure {
-            // There is nothing to check a task's certificate against, and TLS that is not checked
-            // protects nothing; networks of a stack can be encrypted instead.
-            let reason = format!("the service `{service}` asks for TLS, which is not supported");
-            return Err(Refusal::new(StatusCode::BAD_GATEWAY, reason));
-        }
         let may_go_on = count_forwards(&mut request)?;
         if !may_go_on {
             return Ok(Forwarded::Complete(answer::options()));

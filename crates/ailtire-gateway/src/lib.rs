@@ -55,8 +55,6 @@ pub struct Route {
     pub path: String,
     /// The service's port.
     pub port: u16,
-    /// Whether the service speaks TLS.
-    pub secure: bool,
     /// How long a request may take until the head of its answer is there.
     pub timeout: Option<Duration>,
     /// How often a request without side effects that got no answer is tried again.

@@ -1,7 +1,7 @@
 //! HTTP/1.1 and HTTP/2, as far as clients speak them.
 
 use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use tokio_rustls::rustls::ServerConnection;
 
 use crate::answer::{self, Refusal};
 use crate::held::Held;
-use crate::server::Client;
+use crate::server::{Client, Server};
 use crate::{Body, Limits};
 
 /// What is read ahead of a service, or written ahead of a client.
@@ -147,20 +147,8 @@ where
 {
     let (server, activity) = (Arc::clone(&client.server), Activity::new(&client));
     let service = service_fn(activity.watch(client));
-    let mut connection = pin!(server.protocols.http2.serve_connection(stream, service));
-    let is_idle = tokio::select! {
-        biased;
-        _ = connection.as_mut() => return,
-        () = server.shutdown.cancelled() => false,
-        () = activity.idle(server.limits.head_time) => true,
-    };
-    connection.as_mut().graceful_shutdown();
-    if is_idle {
-        // Who has nothing under way, and does not close now, is not heard any more.
-        let _ = tokio::time::timeout(server.limits.head_time, connection).await;
-    } else {
-        let _ = connection.await;
-    }
+    let connection = server.protocols.http2.serve_connection(stream, service);
+    drive(connection, http2::Connection::graceful_shutdown, &activity, &server).await;
 }
 
 async fn serve_either<S>(stream: TokioIo<S>, client: Arc<Client>)
@@ -170,6 +158,17 @@ where
     let (server, activity) = (Arc::clone(&client.server), Activity::new(&client));
     let service = service_fn(activity.watch(client));
     let connection = server.protocols.either.serve_connection_with_upgrades(stream, service);
+    drive(connection, auto::UpgradeableConnection::graceful_shutdown, &activity, &server).await;
+}
+
+/// Drives a connection that may have many requests at once to its end, which `shut_down` asks for
+/// after shutdown, and where nothing goes on over it.
+async fn drive<C: Future>(
+    connection: C,
+    shut_down: fn(Pin<&mut C>),
+    activity: &Activity,
+    server: &Server,
+) {
     let mut connection = pin!(connection);
     let is_idle = tokio::select! {
         biased;
@@ -177,8 +176,9 @@ where
         () = server.shutdown.cancelled() => false,
         () = activity.idle(server.limits.head_time) => true,
     };
-    connection.as_mut().graceful_shutdown();
+    shut_down(connection.as_mut());
     if is_idle {
+        // Who has nothing under way, and does not close now, is not heard any more.
         let _ = tokio::time::timeout(server.limits.head_time, connection).await;
     } else {
         let _ = connection.await;

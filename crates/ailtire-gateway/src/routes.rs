@@ -94,7 +94,6 @@ mod tests {
             service: format!("{prefix} {path}"),
             path: path.to_owned(),
             port: 80,
-            secure: false,
             timeout: None,
             retries: None,
         };

@@ -6,40 +6,18 @@ use ailtire_docker::Engine;
 use ailtire_events::ObjectAction;
 use ailtire_swarm::{Desired, DesiredService, label, plan};
 use http::StatusCode;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::deploy::Deployer;
 use crate::desired::{replicas, scale as scale_spec};
+use crate::engine_service::EngineService;
 use crate::failure::ApiError;
 use crate::log;
 use crate::report::API_VERSION;
 use crate::update::Update;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Service {
-    version: Version,
-    spec: Value,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Version {
-    index: u64,
-}
-
-async fn read(engine: &Engine, name: &str) -> Result<Option<Service>, ApiError> {
-    match engine.get(format!("/services/{name}")).json().await {
-        Ok(service) => Ok(Some(service)),
-        Err(ailtire_docker::EngineError::Api { status: 404, .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-async fn write(engine: &Engine, name: &str, service: &Service) -> Result<(), ApiError> {
-    let update = engine.post(format!("/services/{name}/update"));
-    let done = update.query("version", &service.version.index).body(&service.spec).done().await;
+async fn write(engine: &Engine, name: &str, service: &EngineService) -> Result<(), ApiError> {
+    let done = service.update(engine, name, &service.spec).await;
     done.map_err(|error| match error {
         ailtire_docker::EngineError::Api { message, .. } => ApiError::new(
             StatusCode::CONFLICT,
@@ -95,7 +73,7 @@ pub(crate) async fn scale(
     let mut wanted = service.spec.clone();
     scale_spec(&mut wanted, number);
     let full_name = wanted.name.clone();
-    let Some(mut found) = read(&deployer.engine, &full_name).await? else {
+    let Some(mut found) = EngineService::find(&deployer.engine, &full_name).await? else {
         let why = format!("`{name}` is not there just now");
         return Err(refuse(&why, "it is being brought back; try again"));
     };
@@ -144,7 +122,7 @@ pub(crate) async fn redeploy(
 /// Replaces all tasks of a service. One that is not there is brought back anyway.
 async fn force(deployer: &Deployer, service: &DesiredService) -> Result<(), ApiError> {
     let name = &service.spec.name;
-    let Some(mut found) = read(&deployer.engine, name).await? else { return Ok(()) };
+    let Some(mut found) = EngineService::find(&deployer.engine, name).await? else { return Ok(()) };
     let counter = &mut found.spec["TaskTemplate"]["ForceUpdate"];
     *counter = json!(counter.as_u64().unwrap_or_default() + 1);
     write(&deployer.engine, name, &found).await
@@ -155,7 +133,7 @@ async fn forget_scale(deployer: &Deployer, service: &DesiredService) -> Result<(
         return Ok(());
     }
     let name = &service.spec.name;
-    let Some(mut found) = read(&deployer.engine, name).await? else { return Ok(()) };
+    let Some(mut found) = EngineService::find(&deployer.engine, name).await? else { return Ok(()) };
     if let Some(labels) = found.spec["Labels"].as_object_mut() {
         labels.remove(label::SCALE);
     }

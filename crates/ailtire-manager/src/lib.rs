@@ -12,6 +12,7 @@ mod client;
 mod commands;
 mod deploy;
 mod desired;
+mod engine_service;
 mod failure;
 mod life;
 mod log;

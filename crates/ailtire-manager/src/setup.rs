@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::auth::Token;
+use crate::engine_service::EngineService;
 use crate::failure::Failure;
 use crate::log;
 use crate::place::Place;
@@ -35,19 +36,6 @@ pub(crate) enum Setup {
 struct Created {
     #[serde(rename = "ID", alias = "Id")]
     id: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Service {
-    version: Version,
-    spec: Value,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Version {
-    index: u64,
 }
 
 /// Makes sure of the token, the family network, and that this manager has both.
@@ -108,7 +96,7 @@ async fn prepare_service(
     held: Option<Token>,
     network: &str,
 ) -> Result<Setup, Failure> {
-    let found: Service = engine.get(format!("/services/{}", service.id)).json().await?;
+    let found = EngineService::read(engine, &service.id).await?;
     let mut spec = found.spec.clone();
     let secret = if let Some(name) = mounted_secret(&spec) {
         name
@@ -121,8 +109,7 @@ async fn prepare_service(
     let replaces = spec != found.spec;
     set_labels(&mut spec, place);
     if spec != found.spec {
-        let update = engine.post(format!("/services/{}/update", service.id));
-        update.query("version", &found.version.index).body(&spec).done().await?;
+        found.update(engine, &service.id, &spec).await?;
     }
     match held {
         Some(token) if !replaces => Ok(Setup::Ready { token, secret }),

@@ -268,7 +268,6 @@ pub(crate) fn gateway_route(route: &ailtire_compose::Route) -> Route {
         service: route.service.clone(),
         path: route.path.clone(),
         port: route.port,
-        secure: route.protocol == "https",
         timeout: route.timeout,
         retries: route.retries,
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::converge::{Slot, Task};
 use crate::observe::{ObservedNode, ObservedService, services_request};
+use crate::scale::replicas;
 use crate::spec::ServiceMode;
 use crate::{Desired, DesiredService, Identity, calls, label};
 
@@ -64,6 +65,9 @@ pub struct ServiceStatus {
     pub condition: ServiceCondition,
     /// Tasks that are to run.
     pub wanted: u64,
+    /// Whether another number of tasks can be asked for: neither of one task a node, nor of a job.
+    #[serde(default)]
+    pub can_scale: bool,
     /// Tasks that run; one with a health check only runs when it is healthy.
     pub running: u64,
     /// Tasks that ended with exit code 0.
@@ -214,6 +218,7 @@ fn missing(service: &DesiredService) -> ServiceStatus {
         full_name: service.spec.name.clone(),
         condition: ServiceCondition::Missing,
         wanted,
+        can_scale: replicas(&service.spec).is_some(),
         running: 0,
         completed: 0,
         image: service.image.clone(),
@@ -258,6 +263,7 @@ fn describe(
         ServiceCondition::Updating => tasks.iter().rev().find_map(|task| task.error.clone()),
         _ => None,
     };
+    let can_scale = replicas(&service.spec).is_some();
     let container = service.spec.task_template.container_spec;
     let labels = &service.spec.labels;
     ServiceStatus {
@@ -266,6 +272,7 @@ fn describe(
         id: service.id,
         condition,
         wanted: counts.desired_tasks,
+        can_scale,
         running,
         completed,
         image: labels.get(label::IMAGE).unwrap_or(&container.image).clone(),

@@ -9,13 +9,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
 }
 
 /// Sends a request without a body; `None` where nobody answers.
-pub(super) fn request(
+pub(crate) fn request(
     address: SocketAddr,
     method: &str,
     path: &str,
@@ -59,7 +59,7 @@ fn unchunk(mut body: &str) -> String {
 }
 
 /// Says `text` over a web socket at `path`; what comes back.
-pub(super) fn echo(address: SocketAddr, path: &str, text: &str) -> String {
+pub(crate) fn echo(address: SocketAddr, path: &str, text: &str) -> String {
     let mut stream = connect(address).unwrap();
     let key = "dGhlIHNhbXBsZSBub25jZQ==";
     let head = format!(
@@ -84,7 +84,7 @@ pub(super) fn echo(address: SocketAddr, path: &str, text: &str) -> String {
 }
 
 /// The first `count` server-sent events at `path`, which come while the answer goes on.
-pub(super) fn events(address: SocketAddr, path: &str, count: usize) -> Vec<String> {
+pub(crate) fn events(address: SocketAddr, path: &str, count: usize) -> Vec<String> {
     let mut stream = connect(address).unwrap();
     let head = format!("GET {path} HTTP/1.1\r\nHost: app.example\r\n\r\n");
     stream.write_all(head.as_bytes()).unwrap();

@@ -67,7 +67,6 @@ pub(crate) fn route(prefix: &str, service: &str, port: u16) -> Route {
         service: service.to_owned(),
         path: "/".to_owned(),
         port,
-        secure: false,
         timeout: None,
         retries: None,
     }

@@ -167,17 +167,12 @@ async fn a_client_that_expects_to_be_asked_for_its_body_is_asked() {
 
 #[tokio::test]
 async fn who_can_not_be_answered_learns_why_but_not_where() {
-    let echo = Server::echo().await;
-    let mut secure = route("/tls", "safe", echo.address.port());
-    secure.secure = true;
-    let routes = vec![route("/down", "down", 1), route("/none", "none", 1), secure];
+    let routes = vec![route("/down", "down", 1), route("/none", "none", 1)];
     let rig = Rig::start(routes, &[("down", &[loopback(1)])]).await;
     let refused = "the service `down` does not accept connections";
     assert_eq!(rig.get("/down").await, (502, format!("{refused}\n")));
     let nobody = "the service `none` has no task that runs";
     assert_eq!(rig.get("/none").await, (503, format!("{nobody}\n")));
-    let unsupported = "the service `safe` asks for TLS, which is not supported";
-    assert_eq!(rig.get("/tls").await, (502, format!("{unsupported}\n")));
 
     let mut request = get("/none");
     request.headers_mut().insert("accept", "text/html, application/json;q=0.9".parse().unwrap());

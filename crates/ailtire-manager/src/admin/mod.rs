@@ -19,7 +19,7 @@ use std::sync::Arc;
 use ailtire_gateway::{Body, Handle, Peer};
 use futures_util::future::BoxFuture;
 use http::header::{ALLOW, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use serde_json::json;
 
@@ -137,15 +137,16 @@ async fn answer(manager: &Arc<Manager>, request: Request<Incoming>, peer: Peer) 
             "try again in a moment",
         ));
     };
-    let full = request.uri().path_and_query().map_or("/_admin/", |it| it.as_str()).to_owned();
+    let wants_page = request::wants_page(&request);
+    let page = shown_after_login(&method, request.uri()).to_owned();
+    let page = wants_page.then_some(&*page);
     if name.as_deref() == Some("login") {
         return session::login(manager, &access, request, peer, &method).await;
     }
     let caller = match access.identify(&Visit::of(&request, peer)) {
         Ok(caller) => caller,
         Err(denial) => {
-            let wants_page = method == Method::GET && request::wants_page(&request);
-            return Ok(denied(denial, wants_page.then_some(&*full)));
+            return Ok(denied(denial, page));
         }
     };
     let Some(name) = name else {
@@ -162,10 +163,18 @@ async fn answer(manager: &Arc<Manager>, request: Request<Incoming>, peer: Peer) 
     if crate::auth::may_change(&method) {
         let visit = asked.visit();
         if let Err(denial) = access.allow_change(&caller, &visit, asked.form.csrf()) {
-            return Ok(denied(denial, None));
+            return Ok(denied(denial, page));
         }
     }
     dispatch(manager, &access, &caller, &method, &name, &asked).await
+}
+
+/// The page that a browser gets once it is let in: a form was for a page that it has no more.
+fn shown_after_login<'a>(method: &Method, asked: &'a Uri) -> &'a str {
+    match *method {
+        Method::GET => asked.path_and_query().map_or("/_admin/", |it| it.as_str()),
+        _ => "/_admin/view",
+    }
 }
 
 async fn dispatch(
@@ -205,14 +214,18 @@ async fn dispatch(
     }
 }
 
-/// Nobody is let in; browsers are asked for the token, for the page at `path`.
+/// Nobody is let in; browsers get the form for the token, for the page at `path`, or why not.
 fn denied(denial: Denial, path: Option<&str>) -> Response<Body> {
     let status = denial.status();
-    let mut response = if let Some(path) = path {
-        html(status, page::login(path, Some(denial), &PageContext::new(None)))
-    } else {
-        let hint = "send `Authorization: Bearer TOKEN`";
-        json_reply(status, &ApiError::new(status, denial.to_string(), hint).json())
+    let mut response = match path {
+        Some(_) if status == StatusCode::FORBIDDEN => {
+            html(status, page::problem(status, &denial.to_string(), &PageContext::new(None)))
+        }
+        Some(path) => html(status, page::login(path, Some(denial), &PageContext::new(None))),
+        None => {
+            let hint = "send `Authorization: Bearer TOKEN`";
+            json_reply(status, &ApiError::new(status, denial.to_string(), hint).json())
+        }
     };
     let headers = response.headers_mut();
     if status == StatusCode::UNAUTHORIZED {

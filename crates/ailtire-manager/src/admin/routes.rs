@@ -23,8 +23,6 @@ struct Wanted {
     #[serde(default = "root")]
     path: String,
     port: u16,
-    #[serde(default)]
-    secure: bool,
     /// Milliseconds.
     #[serde(default)]
     timeout: Option<u64>,
@@ -66,7 +64,6 @@ pub(super) fn add(manager: &Manager, asked: &Asked) -> Answer {
         service: wanted.service,
         path: wanted.path,
         port: wanted.port,
-        secure: wanted.secure,
         timeout: wanted.timeout.map(Duration::from_millis),
         retries: wanted.retries,
     };

@@ -64,3 +64,14 @@ fn the_health_check_waits_for_the_stack_and_liveness_does_not() {
     assert_eq!(health(false, true).status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(health(true, true).status(), StatusCode::OK);
 }
+
+#[test]
+fn a_browser_is_refused_in_its_own_language() {
+    let kind = |response: &Response<Body>| response.headers()["content-type"].clone();
+    for denial in [Denial::NoCsrf, Denial::OtherOrigin, Denial::NoSession, Denial::TooMany(3)] {
+        let (page, program) = (denied(denial, Some("/_admin/view")), denied(denial, None));
+        assert_eq!(page.status(), program.status());
+        assert_eq!(kind(&page), "text/html; charset=utf-8", "{denial:?}");
+        assert_eq!(kind(&program), "application/json", "{denial:?}");
+    }
+}

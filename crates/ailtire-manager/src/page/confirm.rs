@@ -87,7 +87,11 @@ pub fn confirm(report: &StackReport, action: &Action, context: &PageContext<'_>)
     if service == Some(None) {
         return None;
     }
-    let wanted = service.flatten().map_or(0, |service| service.wanted);
+    let service = service.flatten();
+    if matches!(action, Action::Scale { .. }) && service.is_some_and(|it| !it.can_scale) {
+        return None;
+    }
+    let wanted = service.map_or(0, |service| service.wanted);
     let main = match action {
         Action::Redeploy { name } => redeploy(report, name.as_deref(), context),
         Action::Scale { name } => scale(report, name, wanted, context),

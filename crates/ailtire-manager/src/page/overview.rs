@@ -124,7 +124,6 @@ fn route(entry: &RouteEntry, place: &Place) -> Markup {
                 None => b { (prefix) },
             }
             " → "
-            @if route.secure { "https://" }
             (clean(&route.service)) ":" (route.port) (clean(&route.path))
             @if let Some(timeout) = route.timeout { ", at most " (timeout.as_secs_f64()) " s" }
             @if let Some(retries) = route.retries { ", tried again " (retries) " times" }

@@ -86,7 +86,7 @@ fn actions(
                     " "
                 }
                 // A stack has one manager.
-                @if is_there && !is_stack {
+                @if is_there && !is_stack && service.can_scale {
                     (confirm::link(base, "scale", Some(name), "Scale…", name)) " "
                 }
                 (confirm::link(base, "redeploy", Some(name), "Redeploy…", name))

@@ -287,3 +287,19 @@ fn assets_are_small_and_only_what_the_login_needs_is_open() {
     assert_eq!(open, ["page.css", "icon.svg"]);
     assert_eq!(asset("../page.css"), None);
 }
+
+#[test]
+fn only_what_can_be_scaled_offers_it() {
+    let session = session();
+    let mut report = report();
+    let action = |name: &str| Action::Scale { name: name.to_owned() };
+    let name = report.services.iter().find(|it| it.name == "web").unwrap().name.clone();
+    let offer = "aria-label=\"Scale web\"";
+    assert!(overview(&report, &context(&session)).contains(offer));
+    assert!(confirm(&report, &action(&name), &context(&session)).is_some());
+    for service in report.services.iter_mut().filter(|it| it.name == name) {
+        service.can_scale = false;
+    }
+    assert!(!overview(&report, &context(&session)).contains(offer));
+    assert_eq!(confirm(&report, &action(&name), &context(&session)), None);
+}

@@ -59,6 +59,12 @@ fn a_browser_logs_in_and_needs_more_than_its_cookie_to_change_something() {
     let page = manager.ask("GET", "/_admin/view", &[html], "");
     assert_eq!(page.status, 401);
     assert!(page.body.contains("name=\"token\""), "the form asks for the token");
+    let sent = manager.ask("POST", "/_admin/redeploy", &[html], "");
+    assert_eq!(sent.status, 401);
+    assert!(
+        sent.body.contains("name=\"token\""),
+        "a form whose session is over asks, too: {sent:?}"
+    );
     let form = ("content-type", "application/x-www-form-urlencoded");
     let own = ("origin", "http://localhost");
     let body = format!("token={}", manager.token());

@@ -1,12 +1,13 @@
 use private_engine::wait_for;
 use serde_json::json;
 
-use crate::support::{Lab, SOON, compose};
+use crate::support::{Lab, SOON, compose, service};
 
 #[test]
 fn a_scale_is_kept_and_forgotten_when_the_stack_is_redeployed() {
     let lab = Lab::new("scale");
-    let bundle = lab.bundle("shop", &compose(&["web"]));
+    let each = service("each", "").replace("dnsrr", "dnsrr, mode: global");
+    let bundle = lab.bundle("shop", &format!("{}{each}", compose(&["web"])));
     let manager = lab.deploy(&bundle);
     assert_eq!(manager.call("POST", "scale?name=web&replicas=2", "").status, 202);
     let number = |number: usize| {
@@ -18,13 +19,16 @@ fn a_scale_is_kept_and_forgotten_when_the_stack_is_redeployed() {
     let manager = lab.deploy(&bundle);
     let running = |it: &serde_json::Value| it["state"] == "running";
     let status = manager.wait_for_status("a stack that runs", running);
-    assert_eq!((&status["services"][0]["wanted"], &status["message"]), (&json!(2), &json!(null)));
+    assert_eq!((&status["services"][1]["wanted"], &status["message"]), (&json!(2), &json!(null)));
+    let can_scale = status["services"].as_array().unwrap().iter().map(|it| &it["can_scale"]);
+    assert_eq!(can_scale.collect::<Vec<_>>(), [&json!(false), &json!(true)]);
     assert_eq!(number(2), two);
 
     assert_eq!(manager.call("POST", "redeploy", "").status, 202);
     number(1);
     let status = |path: &str| manager.call("POST", path, "").status;
     assert_eq!(status("scale?name=none&replicas=2"), 404);
+    assert_eq!(status("scale?name=each&replicas=2"), 409);
     assert_eq!(status("scale?name=web&replicas=many"), 400);
     assert_eq!(status("scale?replicas=2"), 400);
     assert_eq!(status("scale?name=web&replicas=100000"), 422);
