@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use ailtire_connect::Credentials;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bollard::auth::DockerCredentials;
@@ -19,41 +20,26 @@ const HUB_KEY: &str = "https://index.docker.io/v1/";
 /// What a helper gives as the user of an identity token.
 const TOKEN_USER: &str = "<token>";
 
-/// What a registry may be shown. No `Debug`: it must not reach a log.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Credentials {
-    /// User; empty where there is none.
-    pub user: String,
-    /// Password of the user.
-    pub password: String,
-    /// A token that is exchanged for others, instead of a password.
-    pub identity_token: String,
-    /// A token that goes to the registry as it is.
-    pub registry_token: String,
+/// User and secret as BuildKit wants them: an identity token goes without a user.
+#[cfg(feature = "build")]
+pub(crate) fn user_and_secret(credentials: Credentials) -> (String, String) {
+    if credentials.identity_token.is_empty() {
+        (credentials.user, credentials.password)
+    } else {
+        (String::new(), credentials.identity_token)
+    }
 }
 
-impl Credentials {
-    /// User and secret as BuildKit wants them: an identity token goes without a user.
-    #[cfg(feature = "build")]
-    pub(crate) fn into_user_and_secret(self) -> (String, String) {
-        if self.identity_token.is_empty() {
-            (self.user, self.password)
-        } else {
-            (String::new(), self.identity_token)
-        }
-    }
-
-    /// The form in which bollard sends them to the engine.
-    pub(crate) fn into_docker(self, registry: &str) -> DockerCredentials {
-        let some = |text: String| Some(text).filter(|text| !text.is_empty());
-        DockerCredentials {
-            username: some(self.user),
-            password: some(self.password),
-            identitytoken: some(self.identity_token),
-            registrytoken: some(self.registry_token),
-            serveraddress: Some(key_of(registry).to_owned()),
-            ..DockerCredentials::default()
-        }
+/// The form in which bollard sends them to the engine.
+pub(crate) fn for_engine(credentials: Credentials, registry: &str) -> DockerCredentials {
+    let some = |text: String| Some(text).filter(|text| !text.is_empty());
+    DockerCredentials {
+        username: some(credentials.user),
+        password: some(credentials.password),
+        identitytoken: some(credentials.identity_token),
+        registrytoken: some(credentials.registry_token),
+        serveraddress: Some(key_of(registry).to_owned()),
+        ..DockerCredentials::default()
     }
 }
 
@@ -144,7 +130,7 @@ mod tests {
     }
 
     async fn user_of(config: &ConfigFile, registry: &str) -> Option<(String, String)> {
-        look_up(config, registry).await.map(Credentials::into_user_and_secret)
+        look_up(config, registry).await.map(user_and_secret)
     }
 
     #[tokio::test]
@@ -190,7 +176,7 @@ mod tests {
         };
         answer("me");
         let found = ask_helper(&helper, "host").await.unwrap();
-        assert!(found.into_user_and_secret() == ("me".to_owned(), "s".to_owned()));
+        assert!(user_and_secret(found) == ("me".to_owned(), "s".to_owned()));
         assert!(ask_helper(&helper, "other").await.is_none());
         answer(TOKEN_USER);
         let found = ask_helper(&helper, "host").await.unwrap();

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper_util::client::legacy::connect::{Connected, Connection};
+use ailtire_connect::Stream;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -55,18 +55,16 @@ impl Dial {
     }
 
     /// A new connection.
-    pub(crate) async fn dial(&self) -> Result<DialedStream, EngineError> {
-        let connecting: Pin<Box<dyn Future<Output = io::Result<DialedStream>> + Send>> =
+    pub(crate) async fn dial(&self) -> Result<Stream, EngineError> {
+        let connecting: Pin<Box<dyn Future<Output = io::Result<Stream>> + Send>> =
             match &*self.endpoint {
                 Endpoint::Unix(path) => {
-                    Box::pin(
-                        async move { Ok(DialedStream(Box::new(UnixStream::connect(path).await?))) },
-                    )
+                    Box::pin(async move { Ok(Stream::new(UnixStream::connect(path).await?)) })
                 }
                 Endpoint::Tcp { host, port, .. } => Box::pin(self.dial_tcp(host, *port)),
-                Endpoint::Ssh(target) => Box::pin(async move {
-                    Ok(DialedStream(Box::new(SshStream::spawn(&self.ssh, target)?)))
-                }),
+                Endpoint::Ssh(target) => {
+                    Box::pin(async move { Ok(Stream::new(SshStream::spawn(&self.ssh, target)?)) })
+                }
             };
         match tokio::time::timeout(self.timeout, connecting).await {
             Ok(Ok(stream)) => Ok(stream),
@@ -75,14 +73,14 @@ impl Dial {
         }
     }
 
-    async fn dial_tcp(&self, host: &str, port: u16) -> io::Result<DialedStream> {
+    async fn dial_tcp(&self, host: &str, port: u16) -> io::Result<Stream> {
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
         // So that a build does not wait for ever for a host that is gone.
         rustix::net::sockopt::set_socket_keepalive(&stream, true)?;
-        let Some(tls) = &self.tls else { return Ok(DialedStream(Box::new(stream))) };
+        let Some(tls) = &self.tls else { return Ok(Stream::new(stream)) };
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        Ok(DialedStream(Box::new(tls.connect(name, stream).await?)))
+        Ok(Stream::new(tls.connect(name, stream).await?))
     }
 
     fn unreachable(&self, error: &io::Error) -> EngineError {
@@ -109,60 +107,6 @@ impl Dial {
             endpoint: self.describe(),
             why: format!("no answer within {} s", self.timeout.as_secs_f32()),
         }
-    }
-}
-
-/// What a connection has to be able to do.
-trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
-
-/// A connection to an engine.
-pub(crate) struct DialedStream(Box<dyn Duplex>);
-
-impl Connection for DialedStream {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
-}
-
-impl AsyncRead for DialedStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for DialedStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(context, slices)
     }
 }
 

@@ -136,7 +136,7 @@ impl Engine {
         let registry = reference::registry(reference);
         let credentials = credentials::look_up(&self.inner.config, registry)
             .await
-            .map(|credentials| credentials.into_docker(registry));
+            .map(|credentials| credentials::for_engine(credentials, registry));
         let canonical = reference::canonical(reference);
         let options = CreateImageOptionsBuilder::new()
             .from_image(&canonical)

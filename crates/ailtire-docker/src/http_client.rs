@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
+use ailtire_connect::Stream;
 use bollard::BollardRequest;
 #[cfg(feature = "build")]
 use bytes::Bytes;
@@ -25,7 +26,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use crate::EngineError;
-use crate::dial::{Dial, DialedStream};
+use crate::dial::Dial;
 use crate::error::{find_cause, with_causes};
 
 /// The body of a request, as bollard makes it.
@@ -103,7 +104,7 @@ impl HttpClient {
     #[cfg(feature = "build")]
     async fn upgrade(
         &self,
-        stream: DialedStream,
+        stream: Stream,
         path: &str,
         headers: &[(HeaderName, HeaderValue)],
     ) -> Result<Upgraded, EngineError> {
@@ -193,7 +194,7 @@ fn make_url_safe<B>(request: &mut Request<B>, name: &str) {
 struct Connector(Dial);
 
 impl tower::Service<Uri> for Connector {
-    type Response = TokioIo<DialedStream>;
+    type Response = TokioIo<Stream>;
     type Error = EngineError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 

@@ -54,12 +54,12 @@ mod swarm_info;
 mod test_data;
 mod tls;
 
+pub use ailtire_connect::Credentials;
 pub use api::ApiRequest;
 #[cfg(feature = "build")]
 pub use build::{BuildRequest, BuiltImage};
 #[cfg(feature = "build")]
 pub use build_error::BuildError;
-pub use credentials::Credentials;
 pub use endpoint::{BuilderKind, EndpointOptions};
 pub use engine::Engine;
 pub use error::EngineError;

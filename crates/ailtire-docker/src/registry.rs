@@ -1,5 +1,6 @@
 //! What registries know, asked through the engine.
 
+use ailtire_connect::Credentials;
 use ailtire_terms::reference;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
@@ -21,7 +22,7 @@ struct Descriptor {
 impl Engine {
     /// The credentials for a registry, named by its host as references name it. `None` where the
     /// configuration has none.
-    pub async fn credentials(&self, registry: &str) -> Option<credentials::Credentials> {
+    pub async fn credentials(&self, registry: &str) -> Option<Credentials> {
         credentials::look_up(self.config(), registry).await
     }
 
@@ -29,8 +30,8 @@ impl Engine {
     /// [`crate::ApiRequest::registry_auth`] takes. `None` where the configuration has none.
     pub async fn registry_auth(&self, reference: &str) -> Option<String> {
         let registry = reference::registry(reference);
-        let credentials = credentials::look_up(self.config(), registry).await?;
-        let text = serde_json::to_vec(&credentials.into_docker(registry)).ok()?;
+        let found = credentials::look_up(self.config(), registry).await?;
+        let text = serde_json::to_vec(&credentials::for_engine(found, registry)).ok()?;
         Some(URL_SAFE.encode(text))
     }
 

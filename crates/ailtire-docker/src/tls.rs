@@ -12,9 +12,7 @@ use tokio_rustls::rustls::crypto::{
 };
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-};
+use tokio_rustls::rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use crate::EngineError;
 use crate::endpoint::TlsFiles;
@@ -22,8 +20,7 @@ use crate::endpoint::TlsFiles;
 /// What wraps a TCP connection in TLS as `files` say.
 pub(crate) fn connector(files: &TlsFiles) -> Result<TlsConnector, EngineError> {
     let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
+    let builder = ailtire_connect::client_config(Arc::clone(&provider))
         .map_err(|error| unusable(&error.to_string()))?;
     let builder = if files.accept_any {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAny(provider)))
@@ -51,11 +48,8 @@ pub(crate) fn connector(files: &TlsFiles) -> Result<TlsConnector, EngineError> {
 }
 
 fn authorities(file: Option<&Path>) -> Result<RootCertStore, EngineError> {
+    let Some(file) = file else { return Ok(ailtire_connect::system_authorities()) };
     let mut store = RootCertStore::empty();
-    let Some(file) = file else {
-        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        return Ok(store);
-    };
     for certificate in certificates(file)? {
         store.add(certificate).map_err(|error| unreadable(file, &error.to_string()))?;
     }

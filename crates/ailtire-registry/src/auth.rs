@@ -1,31 +1,17 @@
 //! Who asks: what registries want to know, and what they are told.
 
+use ailtire_connect::Credentials;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 
-/// What a registry may be shown. No `Debug`: it must not reach a log.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Credentials {
-    /// User; empty where there is none.
-    pub user: String,
-    /// Password of the user.
-    pub password: String,
-    /// A token that is exchanged for others, instead of a password.
-    pub identity_token: String,
-    /// A token that goes to the registry as it is.
-    pub registry_token: String,
-}
-
-impl Credentials {
-    /// The header for HTTP's own authentication; `None` without a user.
-    pub(crate) fn basic(&self) -> Option<HeaderValue> {
-        if self.user.is_empty() {
-            return None;
-        }
-        let text = STANDARD.encode(format!("{}:{}", self.user, self.password));
-        secret(&format!("Basic {text}"))
+/// The header for HTTP's own authentication; `None` without a user.
+pub(crate) fn basic(credentials: &Credentials) -> Option<HeaderValue> {
+    if credentials.user.is_empty() {
+        return None;
     }
+    let text = STANDARD.encode(format!("{}:{}", credentials.user, credentials.password));
+    secret(&format!("Basic {text}"))
 }
 
 /// A header that shows `token`.
@@ -117,9 +103,9 @@ mod tests {
     fn what_is_shown_does_not_show_in_logs() {
         let credentials =
             Credentials { user: "a".into(), password: "b".into(), ..Credentials::default() };
-        let header = credentials.basic().unwrap();
+        let header = basic(&credentials).unwrap();
         assert!(header.is_sensitive());
         assert_eq!(header, "Basic YTpi");
-        assert!(Credentials::default().basic().is_none());
+        assert!(basic(&Credentials::default()).is_none());
     }
 }

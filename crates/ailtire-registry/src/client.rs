@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ailtire_connect::Credentials;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
@@ -15,7 +16,7 @@ use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use crate::auth::{Challenge, Credentials, bearer};
+use crate::auth::{self, Challenge, bearer};
 use crate::connect::{ConnectError, Connector, host_of, is_loopback};
 use crate::digest::sha256;
 use crate::error::RegistryError;
@@ -384,8 +385,8 @@ impl Client {
     ) -> Result<Option<HeaderValue>, RegistryError> {
         let credentials = self.inner.credentials.get(registry);
         let Challenge::Bearer { realm, service } = &known.challenge else {
-            let basic = known.challenge == Challenge::Basic;
-            return Ok(credentials.filter(|_| basic).and_then(Credentials::basic));
+            let is_basic = known.challenge == Challenge::Basic;
+            return Ok(credentials.filter(|_| is_basic).and_then(auth::basic));
         };
         if let Some(credentials) = credentials
             && !credentials.registry_token.is_empty()
@@ -498,7 +499,7 @@ fn token_request(
     } else {
         let mark = if realm.contains('?') { '&' } else { '?' };
         let mut request = Request::get(format!("{realm}{mark}{}", form.finish()));
-        if let Some(basic) = credentials.and_then(Credentials::basic) {
+        if let Some(basic) = credentials.and_then(auth::basic) {
             request = request.header(AUTHORIZATION, basic);
         }
         request.body(Full::default())

@@ -9,16 +9,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use ailtire_connect::{Stream, client_config, system_authorities};
 use http::Uri;
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, Error as TlsError, RootCertStore};
+use tokio_rustls::rustls::{ClientConfig, Error as TlsError};
 
 /// What kept a connection from being made.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -59,21 +58,20 @@ impl Connector {
         let stream = TcpStream::connect((host, port)).await.map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
         if !is_tls {
-            return Ok(Stream(Box::new(stream)));
+            return Ok(Stream::new(stream));
         }
         let registry = uri.authority().map_or(host, |authority| authority.as_str());
         let name = ServerName::try_from(host.to_owned())
             .map_err(|error| ConnectError::Unreachable(error.to_string()))?;
         let connector = TlsConnector::from(Arc::new(self.tls(registry)?));
         match connector.connect(name, stream).await {
-            Ok(stream) => Ok(Stream(Box::new(stream))),
+            Ok(stream) => Ok(Stream::new(stream)),
             Err(error) => Err(tls_error(&error)),
         }
     }
 
     fn tls(&self, registry: &str) -> Result<ClientConfig, ConnectError> {
-        let mut authorities = RootCertStore::empty();
-        authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let mut authorities = system_authorities();
         for folder in self.certificates.iter().map(|folder| folder.join(registry)) {
             let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
             for file in files.map(|file| file.path()) {
@@ -83,8 +81,7 @@ impl Connector {
                 }
             }
         }
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
+        let builder = client_config(Arc::new(ring::default_provider()))
             .map_err(|error| ConnectError::Certificate(error.to_string()))?;
         Ok(builder.with_root_certificates(authorities).with_no_client_auth())
     }
@@ -140,47 +137,6 @@ impl tower::Service<Uri> for Connector {
     fn call(&mut self, uri: Uri) -> Self::Future {
         let connector = self.clone();
         Box::pin(async move { Ok(TokioIo::new(connector.dial(&uri).await?)) })
-    }
-}
-
-trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
-
-/// A connection.
-pub(crate) struct Stream(Box<dyn Duplex>);
-
-impl Connection for Stream {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
     }
 }
 

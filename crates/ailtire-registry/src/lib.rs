@@ -15,7 +15,7 @@ mod digest;
 mod error;
 mod referrers;
 
-pub use auth::Credentials;
+pub use ailtire_connect::Credentials;
 pub use client::{Client, ClientOptions, Manifest};
 pub use digest::sha256;
 pub use error::RegistryError;

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use ailtire_docker::{Engine, RegistrySetup};
-use ailtire_registry::{Client, ClientOptions, Credentials};
+use ailtire_registry::{Client, ClientOptions};
 use ailtire_terms::reference::{Reference, canonical};
 
 /// Where a reference points to.
@@ -43,10 +43,7 @@ pub(crate) async fn client(
             options.insecure.insert(registry.clone());
         }
         if let Some(found) = engine.credentials(&registry).await {
-            let ailtire_docker::Credentials { user, password, identity_token, registry_token } =
-                found;
-            let shown = Credentials { user, password, identity_token, registry_token };
-            credentials.insert(registry, shown);
+            credentials.insert(registry, found);
         }
     }
     Client::new(options, credentials)

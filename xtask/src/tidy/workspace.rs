@@ -13,7 +13,7 @@ const ARCHITECTURE: &str = "ARCHITECTURE.md";
 
 /// Which of our crates a crate may use. Data moves down the page once; no stage uses a later one,
 /// and planning reaches no engine because nothing above `ailtire-docker` knows it.
-const ALLOWED: [(&str, &[&str]); 17] = [
+const ALLOWED: [(&str, &[&str]); 18] = [
     ("ailtire-events", &[]),
     ("ailtire-terms", &[]),
     ("ailtire-tree", &["ailtire-events"]),
@@ -23,9 +23,13 @@ const ALLOWED: [(&str, &[&str]); 17] = [
         "ailtire-fingerprint",
         &["ailtire-events", "ailtire-terms", "ailtire-tree", "ailtire-manifest", "ailtire-context"],
     ),
-    ("ailtire-docker", &["ailtire-events", "ailtire-terms", "ailtire-tree", "ailtire-context"]),
+    ("ailtire-connect", &[]),
+    (
+        "ailtire-docker",
+        &["ailtire-connect", "ailtire-events", "ailtire-terms", "ailtire-tree", "ailtire-context"],
+    ),
     ("ailtire-compose", &["ailtire-events", "ailtire-terms", "ailtire-tree"]),
-    ("ailtire-registry", &[]),
+    ("ailtire-registry", &["ailtire-connect"]),
     ("ailtire-attest", &[]),
     ("ailtire-swarm", &["ailtire-events", "ailtire-terms", "ailtire-compose", "ailtire-docker"]),
     ("ailtire-gateway", &[]),

@@ -28,7 +28,7 @@ use tower::Service;
 
 use super::filesync::FileSyncService;
 use crate::config_file::ConfigFile;
-use crate::credentials::look_up;
+use crate::credentials::{look_up, user_and_secret};
 use crate::{BuildRequest, SecretValueSource};
 
 /// All services of one session, told apart by the path of the call.
@@ -136,7 +136,7 @@ impl Auth for AuthService {
         request: Request<CredentialsRequest>,
     ) -> Result<Response<CredentialsResponse>, Status> {
         let found = look_up(&self.0, &request.into_inner().host).await;
-        let (username, secret) = found.unwrap_or_default().into_user_and_secret();
+        let (username, secret) = user_and_secret(found.unwrap_or_default());
         Ok(Response::new(CredentialsResponse { username, secret }))
     }
 

@@ -118,7 +118,7 @@ async fn base_credentials(
         if let Some(credentials) = credentials::look_up(config, registry).await {
             found.insert(
                 credentials::key_of(registry).to_owned(),
-                credentials.into_docker(registry),
+                crate::credentials::for_engine(credentials, registry),
             );
         }
     }
