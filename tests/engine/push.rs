@@ -6,7 +6,7 @@ use std::time::Duration;
 use private_engine::{Fate, Proxy, Registry, RegistryRequest, answer, wait_for};
 
 use crate::registry::{BASIC, users};
-use crate::support::{Run, TestApplication, client, machine_address};
+use crate::support::{Run, TestApplication, client, image_files, machine_address};
 
 /// Two images, one on the other.
 fn two_images() -> TestApplication {
@@ -97,6 +97,28 @@ fn what_is_built_is_pushed_once_and_then_only_asked_about() {
         (&1.into(), &1.into()),
         "{run}"
     );
+    forget(&repository);
+}
+
+#[test]
+fn an_image_names_what_it_is_built_on_as_the_definition_does() {
+    let registry = plain_registry();
+    let repository = format!("{}/team", registry.address());
+    let application = two_images();
+    let base = format!("{}-base", application.name);
+    let text = format!("FROM {base} AS first\nFROM scratch\nCOPY --from={base} /base /copied\n");
+    let text = format!("{text}FROM first\nCOPY --from=1 /copied /\nCOPY file /\n");
+    application.put("deploy/web/Dockerfile", &text);
+    let build =
+        |more: &[&str]| json(&application, &[&["build", "--push"], more].concat(), &repository);
+    let run = build(&[]);
+    assert_eq!((run.code, &run.summary()["built"]), (Some(0), &2.into()), "{run}");
+    let names: Vec<String> = image_files(&format!("{repository}/web")).into_keys().collect();
+    assert_eq!(names, ["base", "copied", "file"]);
+    assert_eq!(build(&[]).summary()["fresh"], 2, "{run}");
+    application.put("deploy/base/file", "another one");
+    let run = build(&[]);
+    assert_eq!(run.summary()["built"], 2, "{run}");
     forget(&repository);
 }
 

@@ -22,6 +22,11 @@ impl Released {
             ("deploy/build.js", "module.exports = { web: { dir: 'web' } };"),
             ("deploy/web/Dockerfile", "FROM scratch\nCOPY package.json /\n"),
             ("deploy/web/package.json", "{ \"name\": \"web\" }\n"),
+            (
+                "deploy/deploy.js",
+                "module.exports = { contexts: { default: { file: 'c.yaml' } } };\n",
+            ),
+            ("deploy/c.yaml", "services: { web: { image: 'nothing:1' } }\n"),
             (".gitignore", ".ailtire\n.docker\norigin\n"),
         ]);
         let it = Self { application, registry };
@@ -80,7 +85,12 @@ impl Released {
     }
 
     fn tags_in_registry(&self) -> Vec<String> {
-        let name = format!("team/{}-web/_manifests/tags", self.application.name);
+        self.tags_of("-web")
+    }
+
+    /// The tags of the image that is called as the application is, with `more` behind it.
+    fn tags_of(&self, more: &str) -> Vec<String> {
+        let name = format!("team/{}{more}/_manifests/tags", self.application.name);
         let folder = self.registry.data().join("repositories").join(name);
         let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -127,6 +137,7 @@ fn a_release_is_one_command() {
     assert!(remote.contains(&format!("{head}\trefs/heads/main")), "{remote}");
     assert!(remote.contains(&format!("{head}\trefs/tags/v1.3.0^{{}}")), "{remote}");
     assert_eq!(it.tags_in_registry(), ["1.3.0", "latest"]);
+    assert_eq!(it.tags_of(""), ["1.3.0", "latest"], "the stack's image");
 
     it.application.put("deploy/web/package.json", "{ \"name\": \"web\", \"private\": true }\n");
     it.commit("fix: nobody publishes the page");

@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     }
     let registry = Registry::start_at(machine_address(engine.address()), None)?;
     let images = format!("{}/team", registry.address());
-    repository(&application, &folder.path().join("origin"), &images)?;
+    repository(&application, &folder.path().join("origin"))?;
 
     let number = arguments.bump.to_possible_value();
     let number = number.as_ref().map_or("minor", |number| number.get_name());
@@ -69,22 +69,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     released
 }
 
-/// Makes a repository of a copy of the example, with another one as its remote. Its images are built
-/// on each other as they are called where they are released: in the repository `images`.
-fn repository(application: &Path, origin: &Path, images: &str) -> Outcome {
+/// Makes a repository of a copy of the example, with another one as its remote.
+fn repository(application: &Path, origin: &Path) -> Outcome {
     files::copy_folder(&files::root().join("fixtures/myapp"), application)?;
-    for entry in walkdir::WalkDir::new(application) {
-        let entry = entry?;
-        if entry.file_name() == "Dockerfile" {
-            let text = std::fs::read_to_string(entry.path())?;
-            let text = text.replace("\nFROM myapp-", &format!("\nFROM {images}/myapp-"));
-            let text = match text.strip_prefix("FROM myapp-") {
-                Some(rest) => format!("FROM {images}/myapp-{rest}"),
-                None => text,
-            };
-            files::write(entry.path(), text.as_bytes())?;
-        }
-    }
     let origin = origin.display().to_string();
     for arguments in [
         &["init", "--quiet", "--initial-branch", "main"][..],

@@ -31,7 +31,7 @@ pub fn assemble(
     application: &Application,
     image: &ImageDefinition,
 ) -> Result<BuildContext, Vec<Diagnostic>> {
-    match crate::dockerfile(tree, image) {
+    match crate::dockerfile(tree, image, &|_| None) {
         Ok(dockerfile) => assemble_with(tree, application, image, dockerfile),
         Err(mut errors) => {
             // The context may have errors of its own, which are wanted in the same run.

@@ -7,6 +7,7 @@
 mod command;
 mod expand;
 mod lines;
+mod own_names;
 mod scope;
 mod stages;
 #[cfg(test)]
@@ -24,14 +25,21 @@ use self::lines::Source;
 use self::stages::Stages;
 use crate::model::Dockerfile;
 
-/// The Dockerfile of `image`: its text, and the images that it reads.
+pub use self::own_names::OwnName;
+
+/// The Dockerfile of `image`: its text, and the images that it reads; those of the application, by
+/// whatever name `own` knows, under the reference that they have.
 ///
 /// # Errors
 ///
 /// Everything that makes it impossible to tell what the image is built from.
-pub fn dockerfile(tree: &Tree, image: &ImageDefinition) -> Result<Dockerfile, Vec<Diagnostic>> {
+pub fn dockerfile(
+    tree: &Tree,
+    image: &ImageDefinition,
+    own: OwnName<'_>,
+) -> Result<Dockerfile, Vec<Diagnostic>> {
     let text = read(tree, image).map_err(|error| vec![*error])?;
-    facts(text, image)
+    facts(text, image, own)
 }
 
 /// One instruction of a Dockerfile, as it is written.
@@ -78,7 +86,11 @@ fn read(tree: &Tree, image: &ImageDefinition) -> Result<String, Box<Diagnostic>>
     })
 }
 
-fn facts(text: String, image: &ImageDefinition) -> Result<Dockerfile, Vec<Diagnostic>> {
+fn facts(
+    text: String,
+    image: &ImageDefinition,
+    own: OwnName<'_>,
+) -> Result<Dockerfile, Vec<Diagnostic>> {
     let source = lines::parse(&text).map_err(|invalid| {
         let location = Location::in_text(&image.dockerfile, &text, invalid.line, None);
         let message = "the escape character is neither a backslash nor a backtick";
@@ -92,7 +104,11 @@ fn facts(text: String, image: &ImageDefinition) -> Result<Dockerfile, Vec<Diagno
                 .help("start it with `FROM <image>`"),
         ]);
     }
-    let stages = stages::read(&source, &text, image)?;
+    let mut stages = stages::read(&source, &text, image)?;
+    let mentions = stages.take_mentions();
+    if let Some(whole) = own_names::whole(&text, &mentions, source.escape, own) {
+        return facts(whole, image, &|_| None);
+    }
     let bases = stages.bases();
     let declared_arguments = declared_arguments(&source, image);
     let with_command = with_command(&text, &source, &stages, image);

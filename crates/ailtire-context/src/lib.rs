@@ -17,7 +17,7 @@ mod walk;
 
 pub use assemble::{assemble, assemble_with, left_out};
 pub use content::{ContentError, ContentReader};
-pub use dockerfile::{WrittenInstruction, dockerfile, instructions};
+pub use dockerfile::{OwnName, WrittenInstruction, dockerfile, instructions};
 pub use model::{Base, BaseKind, BuildContext, Content, ContextEntry, Dockerfile};
 pub use rule::{LeftOut, Rule};
 pub use version::{Problem as VersionProblem, with_version};

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use ailtire_context::{BaseKind, Dockerfile};
 use ailtire_events::{Diagnostic, Location};
-use ailtire_manifest::Application as Definitions;
+use ailtire_manifest::{Application as Definitions, ImageDefinition};
 use ailtire_terms::reference::canonical;
 use rayon::prelude::*;
 
 use crate::Application;
+use crate::stacks::ImageNames;
 
 /// One image needs another that the application builds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,8 +40,9 @@ impl ImageGraph {
         let images = &application.definitions.images;
         let tree = &application.tree;
         let stacks = application.stack_images();
-        let dockerfile = |(index, image)| match stacks.get(&index) {
-            None => ailtire_context::dockerfile(tree, image),
+        let names = ImageNames::new(&application.definitions, &application.load_options);
+        let dockerfile = |(index, image): (usize, &ImageDefinition)| match stacks.get(&index) {
+            None => ailtire_context::dockerfile(tree, image, &|name| names.in_full(name, image)),
             Some(Ok(stack)) => Ok(stack.dockerfile.clone()),
             Some(Err(diagnostics)) => Err(diagnostics.clone()),
         };

@@ -86,7 +86,8 @@ impl Client {
     /// # Errors
     /// As [`Client::get`]; something is in use by others.
     pub fn remove_application(&self, name: &str) -> Result<(), Error> {
-        for kind in &KINDS {
+        // Twice: until its container ends, a manager may bring a service back.
+        for kind in KINDS.iter().chain(&KINDS) {
             let what = format!("the removal of {} of {name}", kind.one.trim_start_matches('/'));
             wait_for(RELEASE_DEADLINE, &what, || self.remove_all(kind, name))?;
         }

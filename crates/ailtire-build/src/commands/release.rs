@@ -160,6 +160,7 @@ fn dry_run(
     let application = Application::open(&open, &NullSink)?;
     let plan = ReleasePlan::new(application.root(), &arguments.options())?;
     open.version = Some(plan.new.clone());
+    open.deployments = true;
     let application = Application::open(&open, &NullSink)?;
     printer.diagnostics(application.diagnostics());
     opening::require_sound(&application)?;

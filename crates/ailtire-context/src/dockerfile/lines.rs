@@ -41,14 +41,14 @@ pub(super) struct InvalidEscape {
 
 /// One line, without its end.
 #[derive(Clone, Copy)]
-struct Line<'text> {
+pub(super) struct Line<'text> {
     text: &'text str,
-    start: usize,
+    pub(super) start: usize,
     end: usize,
-    number: u32,
+    pub(super) number: u32,
 }
 
-fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
+pub(super) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
     let mut start = 0;
     (1..).zip(text.split_inclusive('\n')).map(move |(number, whole)| {
         let end = start + whole.len();

@@ -31,14 +31,34 @@ struct Stage<'source> {
     instructions: Vec<&'source Instruction>,
 }
 
+/// A place where an instruction names something that may be an image.
+pub(super) struct Mention<'source> {
+    pub(super) instruction: &'source Instruction,
+    /// The name as it is written, without quotes.
+    pub(super) written: String,
+    /// The name with its variables expanded.
+    pub(super) reference: String,
+    pub(super) kind: BaseKind,
+}
+
 /// All stages, in their order.
 pub(super) struct Stages<'source> {
-    stages: Vec<Stage<'source>>,
+    all: Vec<Stage<'source>>,
+    mentions: Vec<Mention<'source>>,
     /// The one that is built.
     target: usize,
 }
 
-impl Stages<'_> {
+impl<'source> Stages<'source> {
+    /// Every place where an image is named, and no stage.
+    pub(super) fn take_mentions(&mut self) -> Vec<Mention<'source>> {
+        let mut mentions = std::mem::take(&mut self.mentions);
+        mentions.retain(|mention| {
+            mention.kind == BaseKind::From || stage_named(&self.all, &mention.reference).is_none()
+        });
+        mentions
+    }
+
     /// The images that building the target reads, each once, by first mention.
     pub(super) fn bases(&self) -> Vec<Base> {
         let mut origins: BTreeMap<usize, Vec<Origin>> = BTreeMap::new();
@@ -62,7 +82,7 @@ impl Stages<'_> {
     }
 
     fn origins(&self, index: usize) -> Vec<Origin> {
-        let stage = &self.stages[index];
+        let stage = &self.all[index];
         let reads = stage.reads.iter().map(|read| self.resolve(read, index));
         std::iter::once(stage.parent.clone()).chain(reads).collect()
     }
@@ -70,9 +90,9 @@ impl Stages<'_> {
     /// What the stage `user` means by `read`: a stage, by number or name, else an image.
     fn resolve(&self, read: &Base, user: usize) -> Origin {
         if let Ok(index) = read.reference.parse::<usize>() {
-            return if index < self.stages.len() { Origin::Stage(index) } else { Origin::Nothing };
+            return if index < self.all.len() { Origin::Stage(index) } else { Origin::Nothing };
         }
-        match stage_named(&self.stages, &read.reference) {
+        match stage_named(&self.all, &read.reference) {
             Some(stage) if stage != user => Origin::Stage(stage),
             _ => image(read.clone()),
         }
@@ -80,20 +100,20 @@ impl Stages<'_> {
 
     /// Whether the target, or a stage that it is built from, sets `CMD` or `ENTRYPOINT`.
     pub(super) fn has_command(&self) -> bool {
-        let mut stage = &self.stages[self.target];
+        let mut stage = &self.all[self.target];
         loop {
             let mut names = stage.instructions.iter().map(|instruction| instruction.name.as_str());
             if names.any(|name| matches!(name, "cmd" | "entrypoint")) {
                 return true;
             }
             let Origin::Stage(parent) = stage.parent else { return false };
-            stage = &self.stages[parent];
+            stage = &self.all[parent];
         }
     }
 
     /// The last instruction of the target.
     pub(super) fn last_instruction(&self) -> Option<&Instruction> {
-        self.stages[self.target].instructions.last().copied()
+        self.all[self.target].instructions.last().copied()
     }
 }
 
@@ -126,6 +146,7 @@ pub(super) fn read<'source>(
         given: &image.build_arguments,
         global: Scope::global(image),
         stages: Vec::new(),
+        mentions: Vec::new(),
     };
     let mut errors = Vec::new();
     for instruction in &source.instructions {
@@ -137,7 +158,9 @@ pub(super) fn read<'source>(
     }
     let target = target(&reader.stages, image);
     match target {
-        Ok(target) if errors.is_empty() => Ok(Stages { stages: reader.stages, target }),
+        Ok(target) if errors.is_empty() => {
+            Ok(Stages { all: reader.stages, mentions: reader.mentions, target })
+        }
         target => {
             errors.extend(target.err().map(|error| *error));
             Err(errors)
@@ -152,6 +175,7 @@ struct Reader<'run, 'source> {
     /// The variables before the first `FROM`.
     global: Scope,
     stages: Vec<Stage<'source>>,
+    mentions: Vec<Mention<'source>>,
 }
 
 impl<'source> Reader<'_, 'source> {
@@ -175,12 +199,14 @@ impl<'source> Reader<'_, 'source> {
             "env" => stage.scope.set(&instruction.arguments, escape)?,
             "copy" | "add" => {
                 if let Some(from) = flag(instruction, "from") {
-                    stage.read(from, instruction.line, BaseKind::CopyFrom, escape)?;
+                    let read = stage.read(from, instruction, BaseKind::CopyFrom, escape)?;
+                    self.mentions.extend(read);
                 }
             }
             "run" => {
                 for from in instruction.flags.iter().filter_map(|flag| mount_source(flag)) {
-                    stage.read(from, instruction.line, BaseKind::MountFrom, escape)?;
+                    let read = stage.read(from, instruction, BaseKind::MountFrom, escape)?;
+                    self.mentions.extend(read);
                 }
             }
             _ => {}
@@ -201,6 +227,10 @@ impl<'source> Reader<'_, 'source> {
             _ => None,
         };
         let parent = self.parent(base, instruction);
+        if let Ok(Origin::Image(image)) = &parent {
+            let (written, reference) = (base.to_owned(), image.reference.clone());
+            self.mentions.push(Mention { instruction, written, reference, kind: BaseKind::From });
+        }
         let scope = match &parent {
             Ok(Origin::Stage(stage)) => self.stages[*stage].scope.clone(),
             _ => Scope::default(),
@@ -225,18 +255,21 @@ impl<'source> Reader<'_, 'source> {
     }
 }
 
-impl Stage<'_> {
+impl<'source> Stage<'source> {
     fn read(
         &mut self,
         from: &str,
-        line: u32,
+        instruction: &'source Instruction,
         kind: BaseKind,
         escape: char,
-    ) -> Result<(), ExpandError> {
-        let reference = expand(from, escape, &|name| self.scope.get(name))?;
-        let read = |reference| Base { reference, line, kind, platform: None };
-        self.reads.extend(reference.map(read));
-        Ok(())
+    ) -> Result<Option<Mention<'source>>, ExpandError> {
+        let Some(reference) = expand(from, escape, &|name| self.scope.get(name))? else {
+            return Ok(None);
+        };
+        let base = Base { reference, line: instruction.line, kind, platform: None };
+        let (written, reference) = (from.to_owned(), base.reference.clone());
+        self.reads.push(base);
+        Ok(Some(Mention { instruction, written, reference, kind }))
     }
 }
 

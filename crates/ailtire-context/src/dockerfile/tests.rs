@@ -33,7 +33,7 @@ fn with(change: impl FnOnce(&mut ImageDefinition)) -> ImageDefinition {
 }
 
 fn read_as(image: &ImageDefinition, text: &str) -> Dockerfile {
-    facts(text.to_owned(), image).unwrap()
+    facts(text.to_owned(), image, &|_| None).unwrap()
 }
 
 fn references_as(image: &ImageDefinition, text: &str) -> Vec<String> {
@@ -45,7 +45,7 @@ fn references(text: &str) -> Vec<String> {
 }
 
 fn errors(image: &ImageDefinition, text: &str) -> Vec<String> {
-    let errors = facts(text.to_owned(), image).unwrap_err();
+    let errors = facts(text.to_owned(), image, &|_| None).unwrap_err();
     let shown = |error: Diagnostic| format!("{}: {}", error.location.unwrap(), error.message);
     errors.into_iter().map(shown).collect()
 }
@@ -340,7 +340,7 @@ proptest! {
     #[test]
     fn no_text_makes_it_panic(text: String) {
         let image = with(|it| it.command = Some("x".to_owned()));
-        let _ = facts(text, &image);
+        let _ = facts(text, &image, &|_| None);
     }
 
     #[test]
@@ -357,6 +357,59 @@ proptest! {
         command in "\\PC*",
     ) {
         let image = with(|it| it.command = Some(command));
-        let _ = facts(parts.concat(), &image);
+        let _ = facts(parts.concat(), &image, &|_| Some("r/own:latest".to_owned()));
     }
+}
+
+#[test]
+fn an_image_of_the_application_is_named_in_full() {
+    let own =
+        |name: &str| (name == "own" || name == "own:1").then(|| format!("r.example/team/{name}"));
+    let text = "\
+ARG BASE=own
+FROM --platform=linux/amd64 \\
+  own\\
+  AS one
+FROM ${BASE} AS two
+RUN --mount=type=bind,from=own,target=/a --mount=target=/b,\"from=own\" echo from=own own
+COPY --from=own:1 own /own
+COPY --from=one own /own
+FROM another AS own
+COPY --from=own own /
+FROM own
+";
+    let whole = facts(text.to_owned(), &image(), &own).unwrap();
+    assert_eq!(
+        &*whole.text,
+        "\
+ARG BASE=own
+FROM --platform=linux/amd64 \\
+  r.example/team/own\\
+  AS one
+FROM r.example/team/own AS two
+RUN --mount=type=bind,from=own,target=/a --mount=target=/b,\"from=own\" echo from=own own
+COPY --from=r.example/team/own:1 own /own
+COPY --from=one own /own
+FROM another AS own
+COPY --from=own own /
+FROM own
+"
+    );
+    // No stage has the name here.
+    let text = "\
+FROM scratch
+RUN --mount=type=bind,from=own,target=/a --mount=target=/b,\"from=own\" echo from=own own
+COPY --from=own own /own
+";
+    let whole = facts(text.to_owned(), &image(), &own).unwrap();
+    assert_eq!(
+        &*whole.text,
+        "\
+FROM scratch
+RUN --mount=type=bind,from=r.example/team/own,target=/a \
+         --mount=target=/b,\"from=r.example/team/own\" echo from=own own
+COPY --from=r.example/team/own own /own
+"
+    );
+    assert_eq!(references_as(&image(), &whole.text), ["r.example/team/own"]);
 }

@@ -87,13 +87,19 @@ impl ReleaseRun<'_> {
         self.sink.emit(EventKind::Release { step });
     }
 
+    /// The application as it is released: all of its images, those of its stacks among them.
+    fn open(&self, plan: &ReleasePlan, access: Access) -> Result<Application, Error> {
+        let version = Some(plan.new.clone());
+        let open = OpenOptions { version, access, deployments: true, ..self.open.clone() };
+        Application::open(&open, self.sink)
+    }
+
     /// Refuses a version that a registry has already: others may run it.
     async fn require_new(&self, plan: &ReleasePlan, options: &ReleaseOptions) -> Result<(), Error> {
         if !options.push_images {
             return Ok(());
         }
-        let open = OpenOptions { version: Some(plan.new.clone()), ..self.open.clone() };
-        let application = Application::open(&open, self.sink)?;
+        let application = self.open(plan, self.open.access)?;
         let images: Vec<usize> = (0..application.definitions().images.len()).collect();
         application.require_registries(&PlanOptions { images, ..self.build.plan.clone() })?;
         let images = application.definitions().images.iter();
@@ -125,12 +131,7 @@ impl ReleaseRun<'_> {
         plan: &ReleasePlan,
         options: &ReleaseOptions,
     ) -> Result<(Application, Vec<usize>, Outcome), Error> {
-        let open = OpenOptions {
-            version: Some(plan.new.clone()),
-            access: Access::Write,
-            ..self.open.clone()
-        };
-        let application = Application::open(&open, self.sink)?;
+        let application = self.open(plan, Access::Write)?;
         application.require_sound()?;
         let images: Vec<usize> = (0..application.definitions().images.len()).collect();
         let wanted = PlanOptions { images: images.clone(), ..self.build.plan.clone() };

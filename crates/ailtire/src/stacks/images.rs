@@ -83,6 +83,16 @@ impl<'application> ImageNames<'application> {
         all.filter(|reference| !self.images.contains_key(*reference)).cloned().collect()
     }
 
+    /// The reference of the image that the application builds and a Dockerfile of `user` calls `name`,
+    /// where that is not the reference itself. An image that is called as what it is built on comes
+    /// from elsewhere.
+    pub(crate) fn in_full(&self, name: &str, user: &ImageDefinition) -> Option<String> {
+        let called = canonical(name);
+        let reference = *self.images.get(&called)?;
+        let is_other = !user.references.iter().any(|own| own == reference);
+        (is_other && canonical(reference) != called).then(|| reference.to_owned())
+    }
+
     /// What `image` means; `is_stack` where the service says itself that it runs a stack.
     pub(crate) fn meaning(&self, image: &str, is_stack: bool) -> Meaning {
         let fixed = if self.fix_tags { suggest(image) } else { None };
