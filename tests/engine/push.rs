@@ -123,6 +123,27 @@ fn an_image_names_what_it_is_built_on_as_the_definition_does() {
 }
 
 #[test]
+fn a_layer_that_images_share_is_sent_once() {
+    let registry = plain_registry();
+    let repository = format!("{}/team", registry.address());
+    let application = two_images();
+    let names = ["base", "web", "doc", "api", "job"];
+    let images = names.map(|name| format!("{name}: {{ dir: '{name}' }}")).join(", ");
+    application.put("deploy/build.js", &format!("module.exports = {{ {images} }};"));
+    for name in &names[1..] {
+        let text = format!("FROM {}-base\nCOPY file /{name}\n", application.name);
+        application.put(&format!("deploy/{name}/Dockerfile"), &text);
+        application.put(&format!("deploy/{name}/file"), &format!("of {name}"));
+    }
+    let run = json(&application, &["build", "--push"], &repository);
+    assert_eq!((run.code, &run.summary()["pushed"]), (Some(0), &5.into()), "{run}");
+    let requests = registry.log().settled().unwrap();
+    let blobs = requests.iter().filter(|it| it.method == "PUT" && it.uri.contains("/blobs/"));
+    assert_eq!(blobs.count(), 10, "one layer and one configuration each: {requests:?}");
+    forget(&repository);
+}
+
+#[test]
 fn a_tag_that_was_moved_in_the_registry_is_pushed_again() {
     let registry = plain_registry();
     let repository = format!("{}/team", registry.address());

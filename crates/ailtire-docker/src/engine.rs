@@ -98,6 +98,17 @@ impl Engine {
         Ok(ImageStore::from_summaries(listed.map_err(|error| self.error(error))?))
     }
 
+    /// The layers of the image `image_id`, by the digests of what they hold, the lowest one first.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Api`] with status 404 where there is no such image.
+    pub async fn layers(&self, image_id: &str) -> Result<Vec<String>, EngineError> {
+        let inspected = self.inner.docker.inspect_image(image_id).await;
+        let root = inspected.map_err(|error| self.error(error))?.root_fs;
+        Ok(root.and_then(|root| root.layers).unwrap_or_default())
+    }
+
     /// Gives the image `image_id` the reference `reference`.
     ///
     /// # Errors

@@ -1,8 +1,10 @@
 //! Brings registries up to date with images that an engine has.
 //!
-//! What a registry has is asked first, all at once, one small request a reference. The engine itself remembers under which digest
-//! a registry took or gave an image, so an image whose reference has that digest in the registry
-//! is there already, and nothing of it is sent.
+//! What a registry has is asked first, all at once, one small request a reference. The engine itself
+//! remembers under which digest a registry took or gave an image, so an image whose reference has
+//! that digest in the registry is there already, and nothing of it is sent.
+
+mod turns;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +13,7 @@ use std::time::{Duration, Instant};
 use ailtire_docker::{Engine, EngineError, ImageStore, PushedImage};
 use ailtire_events::{Diagnostic, EventKind, EventSink, PushFailure};
 use ailtire_registry::Client;
-use ailtire_terms::reference::{canonical, split_tag};
+use ailtire_terms::reference::{canonical, registry, split_tag};
 use futures_util::{StreamExt, TryStreamExt};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +21,7 @@ use crate::build::{BuiltReference, milliseconds};
 use crate::plan::{Action, PlanOptions, PlannedImage};
 use crate::registries::{self, Place};
 use crate::{Application, Error, Outcome};
+use turns::Turns;
 
 /// How many images are asked about and pushed at once; the engine itself sends five layers at once.
 const AT_ONCE: usize = 16;
@@ -158,7 +161,7 @@ pub(crate) async fn push_all(
         Ok(setup) => Some(registries::client(references, engine, &setup, None).await),
         Err(_) => None,
     };
-    let pusher = Pusher { engine, store, client, sink };
+    let pusher = Pusher { engine, store, client, sink, turns: Turns::default() };
     let work = futures_util::stream::iter(jobs).map(|job| pusher.image(job));
     let mut work = work.buffer_unordered(AT_ONCE);
     while let Some(pushed) = work.next().await {
@@ -182,7 +185,8 @@ pub(crate) async fn present(
 ) -> Result<Vec<String>, EngineError> {
     let setup = engine.registry_setup().await?;
     let client = Some(registries::client(references.iter(), engine, &setup, None).await);
-    let pusher = Pusher { engine, store: &ImageStore::default(), client, sink };
+    let store = &ImageStore::default();
+    let pusher = Pusher { engine, store, client, sink, turns: Turns::default() };
     let asked = futures_util::stream::iter(references).map(async |reference| {
         match pusher.named(&reference).await {
             Ok(found) => Ok(found.map(|_| reference)),
@@ -212,6 +216,7 @@ struct Pusher<'run> {
     store: &'run ImageStore,
     client: Option<Client>,
     sink: &'run dyn EventSink,
+    turns: Turns,
 }
 
 impl Pusher<'_> {
@@ -264,13 +269,20 @@ impl Pusher<'_> {
                 return Ok((PushedImage { digest, bytes_sent: 0 }, true));
             }
         }
+        // Where the engine does not say, nothing is waited for.
+        let layers = self.engine.layers(&job.image_id).await.unwrap_or_default();
+        let push = self.send(job, reference);
+        Ok((self.turns.take(registry(reference), layers, push).await?, false))
+    }
+
+    async fn send(&self, job: &PushJob, reference: &str) -> Result<PushedImage, EngineError> {
         let (image, reference) = (job.image.clone(), reference.to_owned());
         self.sink.emit(EventKind::Pushing { image, reference: reference.clone() });
         let told = Told { sink: self.sink, job, reference: &reference, most: AtomicU64::new(0) };
         let pushed = self.patiently(&reference, async || {
             self.engine.push(&reference, &|bytes| told.bytes(bytes)).await
         });
-        Ok((pushed.await?, false))
+        pushed.await
     }
 
     /// The digest that a registry has for `reference`.
