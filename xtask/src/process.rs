@@ -10,11 +10,20 @@ use crate::{Outcome, files};
 const ENGINE_VARIABLES: [&str; 4] =
     ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"];
 
+/// What the names of variables begin with that tell a program of its package.
+const PACKAGE_VARIABLES: [&str; 2] = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+
 /// The Cargo that runs this chore, in the root of the repository.
 pub(crate) fn cargo() -> Command {
     let program = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
     command.current_dir(files::root());
+    // Cargo sets them for the chore that it runs. Build scripts that read them would run again, and
+    // all that depends on them, whenever a chore follows a plain `cargo build`.
+    let is_of_package = |name: &str| PACKAGE_VARIABLES.iter().any(|it| name.starts_with(it));
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_of_package)) {
+        command.env_remove(name);
+    }
     command
 }
 
