@@ -50,6 +50,12 @@ impl Machines {
         self.cluster.node(number).unwrap()
     }
 
+    /// An image that every node can have by itself.
+    pub(crate) fn base(&self, node: usize) -> &'static str {
+        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../base-images");
+        base_image(&self.node(node).client(), BaseImage::Busybox, &cache).unwrap()
+    }
+
     pub(crate) fn repository(&self) -> String {
         format!("{}/team", self.cluster.registry())
     }
@@ -243,8 +249,7 @@ fn a_foreign_base_is_known_by_its_registry_or_not_at_all() {
     let machines = Machines::start();
     let build = |node: usize, application: &TestApplication| machines.built(node, application, &[]);
     let client: Client = machines.node(0).client();
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../base-images");
-    let base = base_image(&client, BaseImage::Busybox, &cache).unwrap();
+    let base = machines.base(0);
     let foreign = machines.cluster.push(machines.node(0), base).unwrap();
     let application =
         TestApplication::new(&[("deploy/build.js", "module.exports = { web: { dir: 'web' } };")]);

@@ -1,9 +1,8 @@
 //! Deployments of what another machine built: nothing is built, and specs name what a registry has.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use private_engine::{BaseImage, Client, base_image};
+use private_engine::Client;
 use serde_json::{Value, json};
 
 use crate::cache::{Machines, codes, count};
@@ -13,13 +12,8 @@ use crate::support::{Run, TestApplication};
 /// An application of one stack with one service, whose image it builds.
 fn application(machines: &Machines) -> TestApplication {
     let node = machines.node(0);
-    let base = machines.cluster.push(node, base(machines)).unwrap();
+    let base = machines.cluster.push(node, machines.base(0)).unwrap();
     application_on(&base)
-}
-
-fn base(machines: &Machines) -> &'static str {
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../base-images");
-    base_image(&machines.node(0).client(), BaseImage::Busybox, &cache).unwrap()
 }
 
 fn application_on(base: &str) -> TestApplication {
@@ -173,7 +167,7 @@ fn nodes_fetch_what_was_found_with_credentials() {
     let machines = Machines::start_guarded(Some(&users()));
     let (client, registry) = (machines.node(0).client(), machines.cluster.registry());
     let name = format!("{registry}/base");
-    let tag = format!("/images/{}/tag?repo={name}&tag=1", base(&machines));
+    let tag = format!("/images/{}/tag?repo={name}&tag=1", machines.base(0));
     client.post_json(&tag, &Value::Null).unwrap().accepted(&tag).unwrap();
     client.push(&format!("{name}:1"), REGISTRY_AUTH).unwrap();
     let first = application_on(&format!("{name}:1"));

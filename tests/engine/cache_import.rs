@@ -1,8 +1,5 @@
 //! What a build takes over from images that a registry has, where none was made from the same inputs.
 
-use std::path::Path;
-
-use private_engine::{BaseImage, base_image};
 use serde_json::{Value, json};
 
 use crate::cache::{DOCKER, Machines, Manifests, codes, count};
@@ -13,14 +10,8 @@ use crate::support::{Run, TestApplication, image_files_of};
 /// An image whose first step never comes out the same twice, and whose last one depends on a file of
 /// the context.
 fn with_costly_step(machines: &Machines) -> TestApplication {
-    let base = machines.cluster.push(machines.node(0), base(machines, 0)).unwrap();
+    let base = machines.cluster.push(machines.node(0), machines.base(0)).unwrap();
     with_costly_step_on(&base)
-}
-
-/// An image that every node can have by itself.
-fn base(machines: &Machines, node: usize) -> &'static str {
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../base-images");
-    base_image(&machines.node(node).client(), BaseImage::Busybox, &cache).unwrap()
 }
 
 fn with_costly_step_on(base: &str) -> TestApplication {
@@ -117,7 +108,7 @@ fn a_changed_file_costs_only_the_steps_after_it() {
 #[test]
 fn steps_come_from_a_registry_that_wants_to_know_who_asks() {
     let machines = Machines::start_guarded(Some(&users()));
-    let bases = [0, 1].map(|node| base(&machines, node));
+    let bases = [0, 1].map(|node| machines.base(node));
     let application = with_costly_step_on(bases[0]);
     let auths = json!({ "auths": { machines.cluster.registry(): { "auth": BASIC } } });
     application.put(".docker/config.json", &auths.to_string());
